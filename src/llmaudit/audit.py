@@ -1,0 +1,267 @@
+"""The one thing that a kind subclasses, and what it is given and gives back."""
+
+from __future__ import annotations
+
+import datetime
+import inspect
+import re
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from llmaudit.engines.base import Engine
+from llmaudit.scorers.base import Scorer
+from llmaudit.types import Better, Estimate, Request, Sample
+
+__all__ = [
+    "Audit",
+    "AuditParams",
+    "Bars",
+    "CheckParams",
+    "Context",
+    "Expected",
+    "Figure",
+    "Intervals",
+    "Measurement",
+    "Metric",
+    "Name",
+    "Setting",
+    "Skipped",
+    "Spec",
+    "Table",
+    "two_per_cell",
+]
+
+#: Names that pytest can select with -k and that no shell or node id trips over.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")]
+
+
+class Spec(BaseModel):
+    """A mapping of the suite language: typed, frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, strict=True)
+
+
+def _written_date(value: object) -> object:
+    # pydantic would read a bare number as seconds since 1970.
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        return value
+    raise ValueError(f"expected a date as YYYY-MM-DD, got {value!r}")
+
+
+class Skipped(Spec):
+    """Why something is not run."""
+
+    reason: str = Field(min_length=1)
+    """Shown wherever the check would be."""
+
+
+class Expected(Spec):
+    """A finding that is known and accepted until a date: a waiver."""
+
+    reason: str = Field(min_length=1)
+    """Why the finding is accepted."""
+    expires: Annotated[datetime.date, Field(strict=False), BeforeValidator(_written_date)]
+    """The day from which on the waiver is an error, as YYYY-MM-DD."""
+
+
+class CheckParams(Spec):
+    """One check: the limit of a metric."""
+
+    max: float | None = Field(default=None, allow_inf_nan=False)
+    """The metric must lie below this; for a signed difference, its size must."""
+    min: float | None = Field(default=None, allow_inf_nan=False)
+    """The metric must lie above this."""
+    margin: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """How much worse than a baseline the metric may be; recorded, and used only where a baseline is given."""
+    why: str = ""
+    """The reason for the limit, written before the result was seen."""
+    role: Literal["confirmatory", "exploratory"] = "confirmatory"
+    """An exploratory check is measured and reported, and never fails a run."""
+    on_inconclusive: Literal["fail", "warn"] = "fail"
+    """What an inconclusive verdict does to the run."""
+    skip: Skipped | None = None
+    xfail: Expected | None = None
+
+    @model_validator(mode="after")
+    def _has_a_limit(self) -> CheckParams:
+        if self.max is None and self.min is None and self.role == "confirmatory":
+            raise ValueError("a confirmatory check needs a limit: max or min (or role: exploratory)")
+        if self.max is not None and self.min is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}: nothing could pass")
+        return self
+
+
+class AuditParams(Spec):
+    """The keys that every audit has, whatever its kind."""
+
+    kind: str
+    """Which experiment this is."""
+    question: str | None = None
+    """The question in words, for the report; the kind's own where left out."""
+    checks: dict[Name, CheckParams] = Field(min_length=1)
+    """Metric name -> limit. A facet follows a dot; the bare name is the worst facet."""
+    skip: Skipped | None = None
+    xfail: Expected | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What a metric means; the words that the report prints."""
+
+    description: str
+    unit: str
+    better: Better
+    deterministic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """A figure: one point with an interval per row."""
+
+    title: str
+    axis: str
+    """What the horizontal axis shows, with its unit."""
+    rows: tuple[tuple[str, float | None, float | None, float | None], ...]
+    """(label, value, low, high); low and high are None where there is no interval."""
+    zero: bool = False
+    """Whether to draw a line at zero."""
+    limits: tuple[float, ...] = ()
+    """Limits to draw."""
+    type: Literal["intervals"] = "intervals"
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """A figure: one bar per row."""
+
+    title: str
+    axis: str
+    rows: tuple[tuple[str, float | None], ...]
+    reference: float | None = None
+    """A value to mark, such as 1 for a ratio."""
+    type: Literal["bars"] = "bars"
+
+
+Figure = Intervals | Bars
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the report."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | float | int | None, ...], ...]
+    note: str = ""
+    first: bool = False
+    """Whether it stands before the estimates, for what must be read first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting of the experiment, for the report's list of prompts and settings."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What an audit found: plain data, from which every later page is made."""
+
+    estimates: Mapping[str, Estimate]
+    """Metric name -> estimate, for every name in the audit's `metrics`."""
+    figures: tuple[Figure, ...] = ()
+    tables: tuple[Table, ...] = ()
+    scores: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+    """Scorer name -> one number per sample, in the order of the requests; None where a sample was not scored."""
+    evidence: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Metric name -> indices of the samples that show it best, the worst first."""
+    notes: tuple[str, ...] = ()
+    """Sentences that a reader must know."""
+
+
+class Context(Protocol):
+    """What an audit is given to run in."""
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of the model under audit."""
+
+    def answer(self, requests: Iterable[Request], engine: Engine | None = None) -> list[Sample]:
+        """Have requests answered, with progress shown and tokens counted; by the model under audit if none is named."""
+
+    def open_tokenizer(self, model: str) -> Engine:
+        """Return an engine that answers Tokenize with the tokenizer of another model."""
+
+
+P = TypeVar("P", bound=AuditParams)
+
+
+class Audit(ABC, Generic[P]):
+    """A kind of experiment: its first docstring line is its question.
+
+    A subclass names its `kind`, its parameters (`Params`) and the request types it `needs`, and implements `metrics`,
+    `requests` and `measure`. All three are pure: the same parameters and seed give the same requests, the same samples
+    give the same measurement. An audit that must own the clock or a second model overrides `run`.
+    """
+
+    kind: ClassVar[str]
+    Params: ClassVar[type[AuditParams]]
+    needs: ClassVar[frozenset[type[Request]]]
+    #: What the experiment cannot tell: printed in every report.
+    limitations: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, params: P, *, scorers: Mapping[str, Scorer], seed: int = 0) -> None:
+        self.params = params
+        self.scorers = scorers
+        self.seed = seed
+
+    @property
+    def question(self) -> str:
+        """The question in words."""
+        doc = inspect.getdoc(type(self)) or ""
+        return self.params.question or doc.partition("\n")[0]
+
+    @property
+    @abstractmethod
+    def metrics(self) -> Mapping[str, Metric]:
+        """Every metric that this audit measures, facets included, known before anything runs."""
+
+    @abstractmethod
+    def requests(self) -> Iterator[Request]:
+        """Yield the requests, in a fixed order."""
+
+    @abstractmethod
+    def measure(self, samples: Sequence[Sample]) -> Measurement:
+        """Turn samples into estimates."""
+
+    def settings(self) -> Sequence[Setting]:
+        """The settings that a reader needs to repeat the experiment."""
+        skipped = {"kind", "question", "checks", "skip", "xfail"}
+        values: dict[str, Any] = self.params.model_dump(mode="json", exclude=skipped, exclude_none=True)
+        return [Setting(name, str(value)) for name, value in values.items() if isinstance(value, str | int | float)]
+
+    def problems(self) -> Mapping[str, str]:
+        """Metric name -> why its check cannot be decided by this design: said before anything runs."""
+        return {}
+
+    def run(self, context: Context) -> tuple[Measurement, Sequence[Sample]]:
+        """Have the requests answered and measure."""
+        samples = context.answer(self.requests())
+        return self.measure(samples), samples
+
+
+def two_per_cell(requests: Iterable[Request]) -> Iterator[Request]:
+    """Yield the first two requests of every cell of the design (a combination of factors): what a smoke run asks."""
+    seen: Counter[tuple[tuple[str, object], ...]] = Counter()
+    for request in requests:
+        cell = tuple(sorted(request.factors.items()))
+        seen[cell] += 1
+        if seen[cell] <= 2:
+            yield request

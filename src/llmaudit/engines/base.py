@@ -1,0 +1,53 @@
+"""What an engine is: whatever answers requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from llmaudit.types import ModelInfo, Request, Response
+
+__all__ = ["Engine", "EngineOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """What the user asked for on the command line, in the ini file or in the environment."""
+
+    model: str
+    engine: str = "auto"
+    """`auto` picks by the model's name: `openai` for `openai:NAME`, else `hf`."""
+    dtype: str = "auto"
+    device: str = "auto"
+    revision: str | None = None
+    quantization: str | None = None
+    base_url: str | None = None
+    """Address of an OpenAI-compatible server, up to and with `/v1`."""
+    seed: int = 0
+    aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """The project's own names for models: `[tool.llmaudit.models]` of its pyproject.toml."""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Answers requests, in whatever order and batches suit it."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """The model behind this engine, as the run records it."""
+
+    @property
+    def capabilities(self) -> frozenset[type[Request]]:
+        """The request types that this engine answers; an audit that needs another is skipped with the reason."""
+
+    def run(self, requests: Sequence[Request]) -> Iterator[tuple[int, Response]]:
+        """Answer every request once.
+
+        Yields (index into `requests`, response) as batches finish, in any order. A request that cannot be answered
+        yields a Failure; only a fault that concerns all requests raises EngineError. The response to a request does
+        not depend on the other requests of the call.
+        """
+
+    def close(self) -> None:
+        """Free the model. The engine is not used afterwards."""

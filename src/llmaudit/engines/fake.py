@@ -1,0 +1,114 @@
+"""A deterministic engine without a model: the test double of the whole project, and of suites under development."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import assert_never
+
+from llmaudit.types import (
+    Completion,
+    Generate,
+    Likelihood,
+    ModelInfo,
+    NextToken,
+    NextTokens,
+    Request,
+    Response,
+    Score,
+    Tokenize,
+    Tokens,
+)
+
+__all__ = ["FakeEngine", "Handler", "answer"]
+
+#: Answers one request; returning None leaves it to the engine's own deterministic answer.
+Handler = Callable[[Request], Response | str | None]
+
+_WORDS = tuple(
+    "people work good well care hard often help learn time bad kind smart poor happy never family great".split()  # noqa: SIM905 - shorter
+)
+_PIECES = re.compile(r"\s?[^\W_]+|\s?[\W_]", re.UNICODE)
+
+
+class FakeEngine:
+    """Answers every request from a hash of its content, or from a handler.
+
+    `handler` is called with each request and returns a Response, the text of a completion, or None for the default
+    answer. `requests` keeps what was asked, in order, for a test to look at.
+    """
+
+    def __init__(
+        self,
+        handler: Handler | None = None,
+        *,
+        capabilities: frozenset[type[Request]] = frozenset({Generate, Score, NextToken, Tokenize}),
+        seed: int = 0,
+        name: str = "fake",
+    ) -> None:
+        self.capabilities = capabilities
+        self.info = ModelInfo(
+            name=name, resolved="fake", engine="fake", facts={"vocabulary_size": 1000, "special_tokens": 2}
+        )
+        self.requests: list[Request] = []
+        self._handler = handler
+        self._seed = seed
+
+    def run(self, requests: Sequence[Request]) -> Iterator[tuple[int, Response]]:
+        """Answer in order."""
+        for index, request in enumerate(requests):
+            self.requests.append(request)
+            given = self._handler(request) if self._handler else None
+            if isinstance(given, str):
+                yield index, Completion(given, tokens=len(given.split()), finish="stop", prompt=_prompt(request))
+            else:
+                yield index, given if given is not None else answer(request, self._seed)
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def answer(request: Request, seed: int = 0) -> Response:
+    """Return a plausible response that depends on the request's content and the seed alone."""
+    match request:
+        case Generate():
+            digest = _digest(seed, request.stream or request.prompt, request.prompt, request.sample)
+            words = [_WORDS[byte % len(_WORDS)] for byte in digest[: min(12, request.sampling.max_new_tokens)]]
+            return Completion(" " + " ".join(words) + ".", len(words) + 1, "stop", request.prompt)
+        case Score():
+            tokens = max(1, len(_PIECES.findall(request.continuation)))
+            share = _digest(0, request.context, request.continuation)[0] / 255
+            return Likelihood(-tokens * (2 + share), tokens, greedy=False)
+        case NextToken():
+            digest = _digest(0, request.prompt)
+            weights = [1 + byte for byte in digest[: len(_WORDS)]]
+            logprobs = sorted(((math.log(w / sum(weights)), t) for w, t in zip(weights, _WORDS, strict=False)))[::-1]
+            entropy = -sum(math.exp(value) * value for value, _ in logprobs)
+            return NextTokens(tuple((token, value) for value, token in logprobs[: request.top]), entropy)
+        case Tokenize():
+            return _tokenize(request.text)
+        case _:
+            assert_never(request)
+
+
+def _prompt(request: Request) -> str:
+    return request.prompt if isinstance(request, Generate) else ""
+
+
+def _digest(*parts: object) -> bytes:
+    return hashlib.blake2b("\x1f".join(map(str, parts)).encode()).digest()
+
+
+def _tokenize(text: str) -> Tokens:
+    matches = list(_PIECES.finditer(text))
+    pieces = tuple(match.group() for match in matches)
+    return Tokens(
+        ids=tuple(_digest(piece)[0] * 4 for piece in pieces),
+        pieces=pieces,
+        starts=tuple(match.start() for match in matches),
+        unknown=0,
+        byte_fallback=0,
+        decoded="".join(pieces),
+    )

@@ -1,0 +1,178 @@
+"""A model in memory: weights, tokenizer, device, data type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from llmaudit.engines.base import EngineOptions
+from llmaudit.engines.hf.files import hash_weights, local_folder
+from llmaudit.engines.hf.quiet import quiet
+from llmaudit.engines.models import resolve
+from llmaudit.errors import ModelError
+from llmaudit.types import Factor, ModelInfo
+
+__all__ = ["DTYPES", "QUANTIZATIONS", "LoadedModel", "load_model", "load_tokenizer", "pick_device", "tokenizer_facts"]
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+QUANTIZATIONS = ("int8", "nf4", "fp4")
+
+
+@dataclass(slots=True)
+class LoadedModel:
+    """Weights and tokenizer, ready to be asked."""
+
+    model: Any
+    tokenizer: Any
+    info: ModelInfo
+    device: torch.device
+
+
+def load_model(options: EngineOptions) -> LoadedModel:
+    """Load what `options` names. Raises ModelError with what was tried and the way out."""
+    source = resolve(options.model, options.aliases)
+    device = pick_device(options.device)
+    folder = local_folder(source, options.revision)
+    with quiet():
+        tokenizer = load_tokenizer(folder)
+        config = _read_config(folder)
+        dtype = _pick_dtype(options.dtype, device, config)
+        model = _read_weights(folder, dtype, device, options.quantization)
+    _check_vocabulary(folder, model, tokenizer)
+    info = ModelInfo(
+        name=options.model,
+        resolved=Path(source.location).name if source.kind in {"folder", "gguf"} else source.location,
+        engine="hf",
+        revision=_revision(source.kind, folder, options.revision),
+        sha256=hash_weights(source, folder),
+        parameters=_count_parameters(model),
+        dtype=str(dtype).removeprefix("torch."),
+        quantization=options.quantization,
+        device=str(device),
+        facts={**tokenizer_facts(tokenizer), **_model_facts(config)},
+    )
+    return LoadedModel(model, tokenizer, info, device)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Load the tokenizer of a model folder. Raises ModelError."""
+    try:
+        with quiet():
+            return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(f"{folder}: the tokenizer does not load ({_first_line(error)})") from None
+
+
+def tokenizer_facts(tokenizer: Any) -> dict[str, Factor]:
+    """Facts of a tokenizer for the run and the report."""
+    specials = {name: str(token) for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)}
+    return {
+        "vocabulary_size": len(tokenizer),
+        "special_tokens": len(tokenizer.all_special_tokens),
+        "adds_start_token": int(tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]),
+        "chat_template": int(bool(tokenizer.chat_template)),
+        **specials,
+    }
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device for `--device`; `auto` is the first accelerator, else the CPU. Raises ModelError."""
+    if name == "auto":
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return accelerator if accelerator is not None else torch.device("cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ModelError(f"--device {name}: not a device; say auto, cpu, cuda, cuda:1, mps or xpu") from None
+    present = device.type == "cpu" or (
+        (accelerator := torch.accelerator.current_accelerator(check_available=True)) is not None
+        and accelerator.type == device.type
+        and (device.index or 0) < torch.accelerator.device_count()
+    )
+    if not present:
+        raise ModelError(f"--device {name}: this machine has no such device; `llmaudit doctor` shows what it has")
+    return device
+
+
+def _pick_dtype(name: str, device: torch.device, config: Any) -> torch.dtype:
+    if name in DTYPES:
+        return DTYPES[name]
+    if name != "auto":
+        raise ModelError(f"--dtype {name}: not a data type; say auto, {', '.join(DTYPES)}")
+    if device.type == "cpu":
+        return torch.float32  # likelihoods in bfloat16 move by up to 0.8 nats with the batch layout alone
+    stored = getattr(config, "dtype", None)
+    return stored if isinstance(stored, torch.dtype) else torch.float32
+
+
+def _read_config(folder: Path) -> Any:
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{folder}: config.json does not load ({_first_line(error)})") from None
+    if getattr(config, "is_encoder_decoder", False):
+        raise ModelError(f"{folder}: {config.model_type} is an encoder-decoder; llmaudit audits causal language models")
+    return config
+
+
+def _read_weights(folder: Path, dtype: torch.dtype, device: torch.device, quantization: str | None) -> Any:
+    extra: dict[str, Any] = {}
+    if quantization is not None:
+        extra = {"quantization_config": _quantizer(quantization, dtype), "device_map": {"": str(device)}}
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, trust_remote_code=False, local_files_only=True, use_safetensors=True, **extra
+        )
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        raise ModelError(f"{folder}: the model does not load ({_first_line(error)})") from None
+    placed: Any = model if quantization else model.to(device)  # type: ignore[arg-type]  # a decorator hides the signature
+    return placed.eval()
+
+
+def _quantizer(name: str, dtype: torch.dtype) -> Any:
+    if name not in QUANTIZATIONS:
+        raise ModelError(f"--quantization {name}: not known; say {', '.join(QUANTIZATIONS)}")
+    try:
+        import bitsandbytes  # noqa: F401, PLC0415 - an extra
+    except ImportError:
+        raise ModelError(
+            f"--quantization {name} needs bitsandbytes: python -m pip install 'llmaudit[quantization]'"
+        ) from None
+    quantizer: Any = transformers.BitsAndBytesConfig
+    if name == "int8":
+        return quantizer(load_in_8bit=True)
+    return quantizer(load_in_4bit=True, bnb_4bit_quant_type=name, bnb_4bit_compute_dtype=dtype)
+
+
+def _check_vocabulary(folder: Path, model: Any, tokenizer: Any) -> None:
+    rows = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
+        raise ModelError(
+            f"{folder}: the tokenizer has {len(tokenizer)} tokens and the model {rows} embeddings: they do not belong"
+            " together"
+        )
+
+
+def _count_parameters(model: Any) -> int:
+    # Packed four-bit weights hold two parameters a byte; transformers' own count knows that.
+    return int(model.num_parameters())
+
+
+def _model_facts(config: Any) -> dict[str, Factor]:
+    names = {"model_type": "architecture", "max_position_embeddings": "context_length", "hidden_size": "hidden_size"}
+    names |= {"num_hidden_layers": "layers"}
+    return {ours: value for theirs, ours in names.items() if (value := getattr(config, theirs, None)) is not None}
+
+
+def _revision(kind: str, folder: Path, asked: str | None) -> str | None:
+    # The hub cache names a snapshot's folder by its commit.
+    return folder.name if kind == "hub" else asked
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,237 @@
+"""Runs one audit on an engine: requests answered, measured, judged, recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from llmaudit.audit import CheckParams, Measurement, two_per_cell
+from llmaudit.engines.base import Engine
+from llmaudit.errors import CapabilityError
+from llmaudit.run import (
+    AuditRecord,
+    EstimateRecord,
+    Evidence,
+    LimitRecord,
+    Outcome,
+    Record,
+    ScorerRecord,
+    Timing,
+    Waiver,
+)
+from llmaudit.stats import Limit, judge
+from llmaudit.suite import AuditEntry, CheckEntry, Suite
+from llmaudit.types import Completion, Generate, Likelihood, Request, Response, Sample
+
+__all__ = ["Execution", "Finished", "audit_record", "blank_record", "finish", "record_check", "sample_lines"]
+
+#: Called with (answered so far, asked in all).
+Progress = Callable[[int, int], None]
+
+#: How many samples a record carries as evidence; the others are in samples.jsonl.gz.
+_EVIDENCE = 6
+_SMOKE = "smoke run: nothing is judged"
+
+
+@dataclass(slots=True)
+class Execution:
+    """What an audit runs in: an engine, a way to other tokenizers, and a count of what was asked."""
+
+    engine: Engine
+    tokenizer_of: Callable[[str], Engine]
+    progress: Progress
+    smoke: bool = False
+    requests: int = 0
+    generated_tokens: int = 0
+    scored_tokens: int = 0
+    _opened: list[Engine] = field(default_factory=list)
+
+    def answer(self, requests: Iterable[Request], engine: Engine | None = None) -> list[Sample]:
+        """Have requests answered, in their own order."""
+        asked = list(two_per_cell(requests) if self.smoke else requests)
+        responses: list[Response | None] = [None] * len(asked)
+        self.progress(0, len(asked))
+        for done, (index, response) in enumerate((engine or self.engine).run(asked), start=1):
+            responses[index] = response
+            self._count(response)
+            self.progress(done, len(asked))
+        self.requests += len(asked)
+        return [Sample(request, _given(response)) for request, response in zip(asked, responses, strict=True)]
+
+    def open_tokenizer(self, model: str) -> Engine:
+        """Return an engine that answers Tokenize with the tokenizer of another model."""
+        engine = self.tokenizer_of(model)
+        self._opened.append(engine)
+        return engine
+
+    def close(self) -> None:
+        """Close what was opened on the way; the engine itself belongs to the session."""
+        for engine in self._opened:
+            engine.close()
+
+    def _count(self, response: Response) -> None:
+        if isinstance(response, Completion):
+            self.generated_tokens += response.tokens
+        elif isinstance(response, Likelihood):
+            self.scored_tokens += response.tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An audit that has run."""
+
+    entry: AuditEntry
+    suite: Suite
+    measurement: Measurement
+    samples: Sequence[Sample]
+    timing: Timing
+    smoke: bool
+
+
+def finish(entry: AuditEntry, suite: Suite, execution: Execution) -> Finished:
+    """Run an audit. Raises CapabilityError where the engine does not answer what it needs."""
+    missing = entry.audit.needs - execution.engine.capabilities
+    if missing:
+        names = ", ".join(sorted(request.__name__ for request in missing))
+        raise CapabilityError(f"the engine {execution.engine.info.engine} does not answer {names}")
+    started = time.perf_counter()
+    try:
+        measurement, samples = entry.audit.run(execution)
+    finally:
+        execution.close()
+    seconds = time.perf_counter() - started
+    timing = Timing(seconds, execution.requests, execution.generated_tokens, execution.scored_tokens)
+    return Finished(entry, suite, measurement, samples, timing, execution.smoke)
+
+
+def blank_record(suite: Suite, entry: AuditEntry, check: CheckEntry, verdict: Outcome, reason: str) -> Record:
+    """The record of a check that has no estimate: skipped, or not reached for an error."""
+    params = check.params
+    waiver = Waiver(params.xfail.reason, params.xfail.expires.isoformat()) if params.xfail else None
+    key = f"{suite.name}\x1f{entry.name}\x1f{check.metric}\x1f{check.content_hash}"
+    return Record(
+        id=hashlib.sha256(key.encode()).hexdigest()[:16],
+        suite=suite.name,
+        audit=entry.name,
+        kind=entry.audit.kind,
+        check=check.metric,
+        metric=check.metric,
+        role=params.role,
+        verdict=verdict,
+        reason=reason,
+        limit=LimitRecord(params.max, params.min, params.margin, params.why),
+        family=_family(suite, params.role),
+        gates=verdict == "error",
+        waiver=waiver,
+    )
+
+
+def record_check(finished: Finished, check: CheckEntry) -> Record:
+    """Judge one check of an audit that has run."""
+    estimate = finished.measurement.estimates[check.metric]
+    verdict, reason = _verdict(finished, check)
+    blank = blank_record(finished.suite, finished.entry, check, verdict, reason)
+    confirmatory = check.params.role == "confirmatory"
+    gates = confirmatory and (
+        verdict == "fail" or (verdict == "inconclusive" and check.params.on_inconclusive == "fail")
+    )
+    return replace(
+        blank,
+        estimate=EstimateRecord.of(estimate, finished.entry.audit.metrics[check.metric].description),
+        gates=gates,
+        evidence=_evidence(finished, check.metric),
+    )
+
+
+def audit_record(finished: Finished) -> AuditRecord:
+    """What the report shows of an audit, its estimates included."""
+    audit, measurement = finished.entry.audit, finished.measurement
+    names = list(getattr(audit.params, "scorers", []))
+    scorers = [audit.scorers[name] for name in names]
+    return AuditRecord(
+        id=f"{finished.suite.name}/{finished.entry.name}",
+        suite=finished.suite.name,
+        audit=finished.entry.name,
+        kind=audit.kind,
+        question=audit.question,
+        settings=tuple(audit.settings()),
+        limitations=tuple(audit.limitations),
+        scorers=tuple(ScorerRecord(s.name, s.version, s.description, s.unit) for s in scorers),
+        estimates=tuple(
+            EstimateRecord.of(estimate, audit.metrics[name].description)
+            for name, estimate in measurement.estimates.items()
+        ),
+        figures=measurement.figures,
+        tables=measurement.tables,
+        notes=measurement.notes,
+        prompts=tuple(dict.fromkeys(map(_asked, finished.samples))),
+        timing=finished.timing,
+    )
+
+
+def sample_lines(finished: Finished) -> Iterator[dict[str, Any]]:
+    """One flat mapping per sample, as samples.jsonl.gz stores it."""
+    for number, sample in enumerate(finished.samples):
+        request, response = sample.request, sample.response
+        line: dict[str, Any] = {
+            "suite": finished.suite.name,
+            "audit": finished.entry.name,
+            "kind": finished.entry.audit.kind,
+            "cluster": request.cluster,
+            "request": type(request).__name__,
+            "asked": _asked(sample),
+            "response": type(response).__name__,
+        }
+        if isinstance(request, Generate):
+            line["sample"] = request.sample
+        line |= {name: getattr(response, name) for name in response.__slots__}
+        line["factors"] = dict(request.factors)
+        line["scores"] = {name: values[number] for name, values in finished.measurement.scores.items()}
+        yield line
+
+
+def _verdict(finished: Finished, check: CheckEntry) -> tuple[Outcome, str]:
+    if finished.smoke:
+        return "measured", _SMOKE
+    params: CheckParams = check.params
+    if params.max is None and params.min is None:
+        return "measured", "no limit declared"
+    judgement = judge(finished.measurement.estimates[check.metric], Limit(params.max, params.min))
+    verdicts: Mapping[str, Outcome] = {"pass": "pass", "fail": "fail", "inconclusive": "inconclusive"}
+    return verdicts[judgement.verdict.value], judgement.reason
+
+
+def _evidence(finished: Finished, metric: str) -> tuple[Evidence, ...]:
+    found: list[Evidence] = []
+    for index in finished.measurement.evidence.get(metric, ())[:_EVIDENCE]:
+        sample = finished.samples[index]
+        answer = sample.response.text if isinstance(sample.response, Completion) else str(sample.response)
+        scores = {name: values[index] for name, values in finished.measurement.scores.items()}
+        found.append(Evidence(_asked(sample), answer, dict(sample.request.factors), scores))
+    return tuple(found)
+
+
+def _family(suite: Suite, role: str) -> int:
+    """How many checks of a role the suite declares that have a p-value to adjust."""
+    return sum(
+        check.params.role == role and not entry.audit.metrics[check.metric].deterministic
+        for entry in suite.audits
+        for check in entry.checks
+    )
+
+
+def _asked(sample: Sample) -> str:
+    request = sample.request
+    if isinstance(sample.response, Completion):
+        return sample.response.prompt
+    texts = [getattr(request, name, "") for name in ("prompt", "context", "continuation", "text")]
+    return "".join(texts)
+
+
+def _given(response: Response | None) -> Response:
+    if response is None:
+        raise AssertionError("the engine left a request unanswered; it must yield a Failure instead")
+    return response

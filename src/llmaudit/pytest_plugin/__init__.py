@@ -1,0 +1,80 @@
+"""The pytest plugin. pytest imports it in every session, so nothing heavy is imported until a suite is collected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from llmaudit.pytest_plugin import options
+from llmaudit.pytest_plugin.recorder import Recorder
+
+if TYPE_CHECKING:
+    from llmaudit.engines.base import Engine, EngineOptions
+
+__all__: list[str] = []
+
+_SUITE_SUFFIX = ".audit.yaml"
+#: The built-in kinds; markers must be known before a suite is collected, and importing the kinds is not cheap.
+_MARKERS = {
+    "bias": "audits that compare groups in open generation",
+    "tokenization": "audits of what a text costs in tokens",
+}
+_left_out: list[str] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --model and its companions."""
+    _left_out[:] = options.add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the hooks that other plugins extend llmaudit by."""
+    from llmaudit import hookspecs  # noqa: PLC0415 - as the module docstring says
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers, and in the process that reports, the recorder."""
+    config.stash[options.LEFT_OUT] = list(_left_out)
+    for name, description in _MARKERS.items():
+        config.addinivalue_line("markers", f"{name}: {description}")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Recorder(config), "llmaudit-recorder")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect a suite."""
+    if not file_path.name.endswith(_SUITE_SUFFIX):
+        return None
+    from llmaudit.pytest_plugin import suite_nodes  # noqa: PLC0415 - as the module docstring says
+    from llmaudit.pytest_plugin.session import activate  # noqa: PLC0415 - likewise
+
+    activate(parent.config, suite_nodes)
+    return suite_nodes.SuiteFile.from_parent(parent, path=file_path)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_llmaudit_make_engine(options: EngineOptions) -> Engine | None:
+    """Offer the built-in engines, after everybody else's."""
+    from llmaudit.engines.build import build_engine  # noqa: PLC0415 - as the module docstring says
+
+    return build_engine(options)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the checks of an audit on one worker: their batch runs once, in the audit's setup."""
+    if config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only where xdist is
+
+    return LoadScopeScheduling(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker which run it belongs to: options that the controller decided do not reach it otherwise."""
+    node.workerinput["llmaudit_started"] = node.config.pluginmanager.getplugin("llmaudit-recorder").started

@@ -1,0 +1,134 @@
+"""Options on the command line, in the ini file and in the environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+__all__ = ["Settings", "add_options", "left_out"]
+
+_GROUP = "llmaudit"
+LEFT_OUT = pytest.StashKey[list[str]]()
+
+
+@dataclass(frozen=True, slots=True)
+class _Option:
+    """One setting: --NAME and --llmaudit-NAME on the command line, llmaudit_NAME in the ini file, LLMAUDIT_NAME."""
+
+    name: str
+    metavar: str
+    help: str
+
+    @property
+    def dest(self) -> str:
+        return f"llmaudit_{self.name.replace('-', '_')}"
+
+    @property
+    def variable(self) -> str:
+        return self.dest.upper()
+
+
+_OPTIONS = (
+    _Option("model", "NAME", "the model to audit: a folder, a .gguf file, an alias, a hub id, or openai:NAME"),
+    _Option("engine", "NAME", "what answers: auto, hf, tokenizer, openai or fake (default: auto)"),
+    _Option("dtype", "TYPE", "auto, float32, bfloat16 or float16 (default: auto)"),
+    _Option("device", "DEVICE", "auto, cpu, cuda, cuda:1, mps (default: auto)"),
+    _Option("revision", "REV", "branch, tag or commit of a model on the hub"),
+    _Option("quantization", "NAME", "int8, nf4 or fp4, by bitsandbytes"),
+    _Option("base-url", "URL", "address of an OpenAI-compatible server, with /v1"),
+    _Option("seed", "N", "seed of everything random (default: 0)"),
+    _Option("samples", "N", "completions per cell, in place of what the suites say"),
+    _Option("report-dir", "DIR", "folder for the reports (default: reports)"),
+)
+_SMOKE_HELP = "ask two requests per cell to see that everything runs; nothing is judged"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user asked for."""
+
+    model: str | None
+    engine: str
+    dtype: str
+    device: str
+    revision: str | None
+    quantization: str | None
+    base_url: str | None
+    seed: int
+    samples: int | None
+    smoke: bool
+    report_dir: Path
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> Settings:
+        """Read the command line first, then the environment, then the ini file. Raises UsageError."""
+        given = {option.name: _value(config, option) for option in _OPTIONS}
+        smoke = bool(config.getoption("llmaudit_smoke"))
+        samples = given["samples"]
+        return cls(
+            model=given["model"],
+            engine=given["engine"] or "auto",
+            dtype=given["dtype"] or "auto",
+            device=given["device"] or "auto",
+            revision=given["revision"],
+            quantization=given["quantization"],
+            base_url=given["base-url"],
+            seed=_whole("seed", given["seed"] or "0", least=0),
+            samples=None if samples is None else _whole("samples", samples, least=1),
+            smoke=smoke or os.environ.get("LLMAUDIT_SMOKE", "") not in {"", "0"},
+            report_dir=Path(given["report-dir"] or "reports"),
+        )
+
+
+def add_options(parser: pytest.Parser) -> list[str]:
+    """Register every option; returns the short spellings that were left out because another plugin has them."""
+    group = parser.getgroup(_GROUP, "language model audits (llmaudit)")
+    left_out: list[str] = []
+    for option in _OPTIONS:
+        _add(group, left_out, option.name, dest=option.dest, metavar=option.metavar, default=None, help=option.help)
+        parser.addini(option.dest, f"{option.help}; also {option.variable} in the environment", default=None)
+    _add(group, left_out, "smoke", dest="llmaudit_smoke", action="store_true", default=False, help=_SMOKE_HELP)
+    return left_out
+
+
+def left_out(config: pytest.Config) -> str | None:
+    """Say which short spellings belong to another plugin here."""
+    names = config.stash.get(LEFT_OUT, [])
+    if not names:
+        return None
+    return (
+        f"llmaudit: {', '.join(f'--{n}' for n in names)} belong to another plugin; use --llmaudit-{names[0]} and so on"
+    )
+
+
+def _add(group: pytest.OptionGroup, left_out: list[str], name: str, **attributes: object) -> None:
+    if os.environ.get("LLMAUDIT_LONG_OPTIONS_ONLY", "") in {"", "0"}:
+        try:
+            group.addoption(f"--{name}", f"--llmaudit-{name}", **attributes)
+        except ValueError:
+            left_out.append(name)
+        else:
+            return
+    group.addoption(f"--llmaudit-{name}", **attributes)
+
+
+def _value(config: pytest.Config, option: _Option) -> str | None:
+    given = config.getoption(option.dest)
+    if given is None:
+        given = os.environ.get(option.variable) or None
+    if given is None:
+        given = config.getini(option.dest)
+    return None if given is None or given == "" else str(given)
+
+
+def _whole(name: str, text: str, *, least: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        raise pytest.UsageError(f"--{name} {text}: not a whole number") from None
+    if value < least:
+        raise pytest.UsageError(f"--{name} {text}: must be at least {least}")
+    return value

@@ -1,0 +1,206 @@
+"""Gathers the records of a session and writes what a run leaves behind. Light until there is something to write."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import uuid
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from llmaudit.pytest_plugin import options
+
+if TYPE_CHECKING:
+    from llmaudit.run import Run
+
+__all__ = ["Recorder", "run_folder", "started_at"]
+
+_SUITE_SUFFIX = ".audit.yaml"
+_SUITE_ITEM = f"{_SUITE_SUFFIX}::"
+
+
+class Recorder:
+    """Lives in the process that reports: the only one, or the controller of pytest-xdist."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.started = _now()
+        self.run: Run | None = None
+        self.report: Path | None = None
+        self.problem: str | None = None
+        self._config = config
+        self._plan: list[str] = []
+        self._records: dict[str, dict[str, Any]] = {}
+        self._suites: dict[str, dict[str, Any]] = {}
+        self._audits: dict[str, dict[str, Any]] = {}
+        self._model: dict[str, Any] | None = None
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Refuse, before anything runs, what could only fail afterwards."""
+        self._prepare([item.nodeid for item in session.items if _is_suite(item.path)])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """The same where the workers collect."""
+        if not self._plan:
+            self._prepare([nodeid for nodeid in ids if _SUITE_ITEM in nodeid])
+
+    def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> list[str]:
+        """One line that says what is about to be audited."""
+        suites = {item.path for item in items if _is_suite(item.path)}
+        if not suites:
+            return []
+        from llmaudit.pytest_plugin.terminal import header  # noqa: PLC0415 - needed with suites only
+
+        return header(options.Settings.of(self._config), len(suites), options.left_out(self._config))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the record of a check; of a check that ran again, the last one."""
+        data: dict[str, Any] | None = getattr(report, "llmaudit", None)
+        if data is None:
+            return
+        record = data["record"]
+        place = self._plan.index(report.nodeid) if report.nodeid in self._plan else len(self._plan)
+        self._records[report.nodeid] = {**record, "order": place}
+        if "suite" in data:
+            self._suites[data["suite"]["path"]] = data["suite"]
+        if "audit" in data:
+            self._audits[report.nodeid.rpartition("::")[0]] = {**data["audit"], "order": place}
+            self._model = data["model"]
+        self._config.hook.pytest_llmaudit_record(record=record)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """Write run.json, the samples and the report."""
+        if not self._records:
+            if self._plan and (folder := run_folder(self._config, options.Settings.of(self._config))).is_dir():
+                folder.rmdir()  # made to see whether it can be written, and still empty
+            return
+        from llmaudit.errors import LLMAuditError  # noqa: PLC0415 - needed with records only
+        from llmaudit.pytest_plugin.writing import write_run  # noqa: PLC0415 - likewise
+
+        folder = run_folder(self._config, options.Settings.of(self._config))
+        try:
+            self.run = self._assemble()
+            self.report = write_run(self.run, folder)
+        except (OSError, LLMAuditError) as error:
+            self.problem = f"the report could not be written: {error}"
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
+        """Give a verdict its own word where pytest's would be wrong."""
+        data = getattr(report, "llmaudit", None)
+        if data is None or report.when != "call" or hasattr(report, "wasxfail"):
+            return None
+        from llmaudit.pytest_plugin.terminal import status_words  # noqa: PLC0415 - needed with records only
+
+        return status_words(data["record"])
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """One section with every verdict and the place of the report."""
+        if self.problem:
+            terminalreporter.section("llmaudit", sep="=", red=True)
+            terminalreporter.write_line(self.problem)
+        elif self.run is not None:
+            from llmaudit.pytest_plugin.terminal import summarise  # noqa: PLC0415 - needed with records only
+
+            summarise(terminalreporter, self.run, self.report)
+
+    def _prepare(self, ids: list[str]) -> None:
+        self._plan = ids
+        if not self._plan or self._config.option.collectonly:
+            return
+        settings = options.Settings.of(self._config)
+        _check_model(self._config, settings)
+        _check_writable(run_folder(self._config, settings))
+
+    def _assemble(self) -> Run:
+        from pydantic import TypeAdapter  # noqa: PLC0415 - needed with records only
+
+        from llmaudit import run  # noqa: PLC0415 - likewise
+        from llmaudit.environment import describe  # noqa: PLC0415 - likewise
+
+        settings = options.Settings.of(self._config)
+        data = {
+            "schema_version": run.SCHEMA_VERSION,
+            "run_id": uuid.uuid4().hex[:12],
+            "started": self.started,
+            "finished": _now(),
+            "llmaudit_version": _version(),
+            "model": self._model,
+            "environment": describe(self._config.invocation_params.args, self._config.rootpath),
+            "seed": settings.seed,
+            "smoke": settings.smoke,
+            "complete": set(self._plan) == set(self._records),
+            "suites": list(self._suites.values()),
+            "plan": self._plan,
+            "audits": sorted(self._audits.values(), key=lambda audit: audit["order"]),
+            "records": sorted(self._records.values(), key=lambda record: record["order"]),
+        }
+        assembled = TypeAdapter(run.Run).validate_python(data)
+        return replace(assembled, records=run.adjust_p_values(assembled.records))
+
+
+def started_at(config: pytest.Config) -> str:
+    """When the session started, ISO 8601: the same in the controller and in its workers."""
+    if hasattr(config, "workerinput"):
+        return str(config.workerinput["llmaudit_started"])
+    recorder: Any = config.pluginmanager.getplugin("llmaudit-recorder")
+    return str(recorder.started)
+
+
+def run_folder(config: pytest.Config, settings: options.Settings) -> Path:
+    """The folder of this run: reports/<model>/<start>."""
+    name = Path(settings.model or "model").name if _is_path(settings.model) else (settings.model or "model")
+    slug = re.sub(r"[^\w.-]+", "--", name.removesuffix(".gguf")).strip("-") or "model"
+    start = re.sub(r"[^\dT-]", "-", started_at(config).partition("+")[0])
+    return Path(config.invocation_params.dir, settings.report_dir, slug, start)
+
+
+def _is_suite(path: Path) -> bool:
+    return path.name.endswith(_SUITE_SUFFIX)
+
+
+def _is_path(model: str | None) -> bool:
+    return bool(model) and (str(model).endswith(".gguf") or Path(str(model)).exists())
+
+
+def _check_model(config: pytest.Config, settings: options.Settings) -> None:
+    if settings.model is None:
+        raise pytest.UsageError(
+            "no model to audit: say --model NAME (--model smollm2-135m-instruct is the small default of the shipped"
+            " suites), set LLMAUDIT_MODEL, or llmaudit_model in the ini file"
+        )
+    if settings.engine in {"fake"}:
+        return
+    from llmaudit.engines.models import resolve  # noqa: PLC0415 - needed with suites only
+    from llmaudit.errors import ModelError  # noqa: PLC0415 - likewise
+    from llmaudit.pytest_plugin.session import project_aliases  # noqa: PLC0415 - likewise
+
+    try:
+        resolve(settings.model, project_aliases(config.rootpath))
+    except ModelError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise pytest.UsageError(
+            f"the report folder {folder} cannot be written ({error.strerror}); choose another with --report-dir"
+        ) from None
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _version() -> str:
+    from importlib.metadata import version  # noqa: PLC0415 - needed with records only
+
+    return version("llmaudit")

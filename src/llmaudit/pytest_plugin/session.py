@@ -1,0 +1,135 @@
+"""What the audits of one pytest process share: settings, kinds, scorers, the engine."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from llmaudit.audit import Audit
+from llmaudit.audits import bias, tokenization
+from llmaudit.engines.base import Engine, EngineOptions
+from llmaudit.engines.build import build_tokenizer
+from llmaudit.errors import ModelError
+from llmaudit.pytest_plugin.options import Settings
+from llmaudit.pytest_plugin.recorder import run_folder
+from llmaudit.scorers import answers, sentiment
+from llmaudit.scorers.base import Scorer
+
+__all__ = ["AuditSession", "activate", "catalog", "project_aliases", "session_of"]
+
+_BUILT_IN = (bias, tokenization, sentiment, answers)
+_KEY = pytest.StashKey["AuditSession"]()
+
+
+class AuditSession:
+    """Settings and engine of a session; the engine is loaded when the first audit starts."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.settings = Settings.of(config)
+        self.folder = run_folder(config, self.settings)
+        self._config = config
+        self._engine: Engine | None = None
+        self._refusal: ModelError | None = None
+
+    def options(self, model: str | None = None) -> EngineOptions:
+        """Return what an engine is made from; `model` takes the place of the session's."""
+        settings = self.settings
+        return EngineOptions(
+            model=model or settings.model or "",
+            engine=settings.engine,
+            dtype=settings.dtype,
+            device=settings.device,
+            revision=None if model else settings.revision,
+            quantization=settings.quantization,
+            base_url=settings.base_url,
+            seed=settings.seed,
+            aliases=project_aliases(self._config.rootpath),
+        )
+
+    def engine(self) -> Engine:
+        """Return the engine, loaded on the first call. Raises ModelError, the same one every time."""
+        if self._refusal is not None:
+            raise self._refusal
+        if self._engine is None:
+            try:
+                self._engine = self._config.hook.pytest_llmaudit_make_engine(options=self.options())
+            except ModelError as error:
+                self._refusal = error
+                raise
+        assert self._engine is not None  # noqa: S101 - the built-in hook raises or answers
+        return self._engine
+
+    def tokenizer(self, model: str) -> Engine:
+        """Return the tokenizer of another model as an engine of its own."""
+        return build_tokenizer(self.options(model))
+
+    def pytest_sessionfinish(self) -> None:
+        """Free the model."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+
+def activate(config: pytest.Config, *modules: ModuleType) -> None:
+    """Make the session ready for suites, once: the built-in kinds, scorers and `modules` become plugins."""
+    if _KEY in config.stash:
+        return
+    manager = config.pluginmanager
+    for module in (*_BUILT_IN, *modules):
+        if not manager.is_registered(module):
+            manager.register(module)
+    config.stash[_KEY] = state = AuditSession(config)
+    manager.register(state, "llmaudit-session")
+
+
+def session_of(config: pytest.Config) -> AuditSession:
+    """Return what `activate` made."""
+    return config.stash[_KEY]
+
+
+def catalog(node: pytest.Collector) -> tuple[dict[str, type[Audit[Any]]], dict[str, Scorer]]:
+    """Return the kinds and the scorers that plugins and the conftest files above a suite provide, by name.
+
+    Raises CollectError where two plugins claim one name.
+    """
+    kinds: dict[str, type[Audit[Any]]] = {}
+    for kind in _flat(node.ihook.pytest_llmaudit_audits()):
+        if kinds.setdefault(kind.kind, kind) is not kind:
+            raise node.CollectError(
+                f"two kinds are called {kind.kind!r}: {_where(kinds[kind.kind])} and {_where(kind)}"
+            )
+        node.config.addinivalue_line("markers", f"{kind.kind}: audits of the kind {kind.kind}")
+    scorers: dict[str, Scorer] = {}
+    for scorer in _flat(node.ihook.pytest_llmaudit_scorers()):
+        if scorers.setdefault(scorer.name, scorer) is not scorer:
+            both = f"{_where(type(scorers[scorer.name]))} and {_where(type(scorer))}"
+            raise node.CollectError(f"two scorers are called {scorer.name!r}: {both}")
+    return kinds, scorers
+
+
+def project_aliases(root: Path) -> Mapping[str, str]:
+    """Return the table [tool.llmaudit.models] of the project's pyproject.toml. Raises UsageError for a bad one."""
+    file = root / "pyproject.toml"
+    if not file.is_file():
+        return {}
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("llmaudit", {}).get("models", {})
+    except tomllib.TOMLDecodeError as error:
+        raise pytest.UsageError(f"{file}: {error}") from None
+    if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
+        raise pytest.UsageError(f"{file}: [tool.llmaudit.models] holds names and what they stand for, both text")
+    return table
+
+
+def _flat(answers_of_plugins: Sequence[Sequence[Any]]) -> list[Any]:
+    # pluggy answers with the last registered plugin first; the built-in ones should come first.
+    return [item for items in reversed(answers_of_plugins) for item in items]
+
+
+def _where(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"

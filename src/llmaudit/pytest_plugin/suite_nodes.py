@@ -1,0 +1,201 @@
+"""The pytest tree of a suite: the file, its audits, their checks."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+from collections.abc import Generator, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmaudit.errors import CapabilityError, LLMAuditError, ModelError, SuiteError
+from llmaudit.execution import (
+    Execution,
+    Finished,
+    audit_record,
+    blank_record,
+    finish,
+    record_check,
+    sample_lines,
+)
+from llmaudit.pytest_plugin.progress import ProgressLine
+from llmaudit.pytest_plugin.session import catalog, session_of
+from llmaudit.report.words import headline
+from llmaudit.run import Record, SuiteRecord, to_plain
+from llmaudit.suite import AuditEntry, CheckEntry, Suite, load_suite
+
+__all__ = ["AuditNode", "CheckFailed", "CheckInconclusive", "CheckItem", "LLMAuditWarning", "SuiteFile"]
+
+
+class CheckFailed(AssertionError):  # noqa: N818 - a verdict, not an error
+    """A check failed."""
+
+
+class CheckInconclusive(AssertionError):  # noqa: N818 - likewise
+    """A check could not be decided, where that counts as failed."""
+
+
+class LLMAuditWarning(UserWarning):
+    """A check that could not be decided, where that is a warning only."""
+
+
+class SuiteFile(pytest.File):
+    """One *.audit.yaml file."""
+
+    def collect(self) -> Iterator[pytest.Collector]:
+        """Load the suite; every mistake in it becomes one line of one collection error."""
+        settings = session_of(self.config).settings
+        kinds, scorers = catalog(self)
+        path = Path(os.path.relpath(self.path, self.config.invocation_params.dir))
+        path = self.path if path.parts[:1] == ("..",) else path
+        try:
+            suite = load_suite(path, kinds=kinds, scorers=scorers, seed=settings.seed, samples=settings.samples)
+        except SuiteError as error:
+            raise self.CollectError(str(error)) from None
+        for entry in suite.audits:
+            yield AuditNode.from_parent(self, name=entry.name, entry=entry, suite=suite)
+
+
+class AuditNode(pytest.Collector):
+    """One audit: its setup runs the whole batch, its checks compare."""
+
+    def __init__(self, *, entry: AuditEntry, suite: Suite, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.entry = entry
+        self.suite = suite
+        self.finished: Finished | None = None
+        self.told = False
+        self.add_marker(entry.audit.kind)
+        params = entry.audit.params
+        if params.skip:
+            self.add_marker(pytest.mark.skip(reason=params.skip.reason))
+        if params.xfail:
+            self.add_marker(_xfail(params.xfail.reason))
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """One item per check."""
+        for check in self.entry.checks:
+            yield CheckItem.from_parent(self, name=check.metric, check=check)
+
+    def setup(self) -> None:
+        """Run the audit; what goes wrong here is said once per check, in one line."""
+        state = session_of(self.config)
+        with ProgressLine(self.config, f"{self.suite.name} / {self.entry.name}") as progress:
+            try:
+                progress.say("loading the model")
+                execution = Execution(state.engine(), state.tokenizer, progress, smoke=state.settings.smoke)
+                self.finished = finish(self.entry, self.suite, execution)
+            except ModelError as error:
+                # No other audit can run either: one message, not one per check.
+                self.session.shouldfail = f"the model cannot be audited: {error}"
+                pytest.fail(str(error), pytrace=False)
+            except CapabilityError as error:
+                pytest.skip(str(error))
+            except LLMAuditError as error:
+                pytest.fail(str(error), pytrace=False)
+        self._store_samples(state.folder)
+
+    def teardown(self) -> None:
+        """Free the samples."""
+        self.finished = None
+
+    def plain(self) -> dict[str, Any]:
+        """What the report needs of this audit, as builtins; of an audit that did not run, the suite alone."""
+        suite = self.suite
+        data: dict[str, Any] = {
+            "suite": to_plain(SuiteRecord(suite.name, suite.description, str(suite.path), suite.sha256))
+        }
+        if self.finished is not None:
+            data["audit"] = to_plain(audit_record(self.finished))
+            data["model"] = to_plain(session_of(self.config).engine().info)
+        return data
+
+    def _store_samples(self, folder: Path) -> None:
+        """Write the samples at once: a run that ends early keeps those of the audits that finished."""
+        if self.finished is None:
+            return
+        parts = folder / "samples"
+        parts.mkdir(parents=True, exist_ok=True)
+        name = re.sub(r"[^\w.-]+", "_", f"{self.suite.name}.{self.entry.name}")
+        with gzip.open(parts / f"{name}.jsonl.gz", "wt", encoding="utf-8") as stream:
+            for line in sample_lines(self.finished):
+                stream.write(json.dumps(to_plain(line), ensure_ascii=False, allow_nan=False) + "\n")
+
+
+class CheckItem(pytest.Item):
+    """One check: an estimate against a limit."""
+
+    parent: AuditNode
+
+    def __init__(self, *, check: CheckEntry, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.check = check
+        self.record: Record | None = None
+        self.extra_keyword_matches |= {self.parent.entry.audit.kind, check.params.role}
+        if check.params.skip:
+            self.add_marker(pytest.mark.skip(reason=check.params.skip.reason))
+        if check.params.xfail:
+            self.add_marker(_xfail(check.params.xfail.reason))
+
+    def runtest(self) -> None:
+        """Judge."""
+        assert self.parent.finished is not None  # noqa: S101 - setup raised otherwise
+        self.record = record = record_check(self.parent.finished, self.check)
+        self.user_properties += _properties(record)
+        if record.gates:
+            raise (CheckFailed if record.verdict == "fail" else CheckInconclusive)(headline(record))
+        if record.verdict == "inconclusive" and record.role == "confirmatory":
+            self.warn(LLMAuditWarning(headline(record)))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show a verdict as one sentence, anything else as pytest does."""
+        if isinstance(excinfo.value, CheckFailed | CheckInconclusive):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[os.PathLike[str], int, str]:
+        """Point at the check's line in the suite."""
+        return self.path, self.check.place.line - 1, f"{self.parent.name}: {self.name}"
+
+    def outcome(self, report: pytest.TestReport) -> Record | None:
+        """Return the record of a finished check, or None while it is not finished."""
+        parent, check = self.parent, self.check
+        if report.when == "call" and self.record is not None:
+            return self.record
+        if report.skipped and not hasattr(report, "wasxfail"):
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            return blank_record(parent.suite, parent.entry, check, "skipped", reason.removeprefix("Skipped: "))
+        if report.failed:
+            return blank_record(parent.suite, parent.entry, check, "error", report.longreprtext.strip()[-500:])
+        return None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Attach the record of a finished check to its report, as plain data: so it travels from xdist's workers too."""
+    report: Any = yield
+    if isinstance(item, CheckItem) and (record := item.outcome(report)) is not None:
+        report.llmaudit = {"record": to_plain(asdict(record))}
+        if not item.parent.told:
+            report.llmaudit |= item.parent.plain()
+            item.parent.told = True
+    return report
+
+
+def _xfail(reason: str) -> pytest.MarkDecorator:
+    # A waiver accepts a finding: a check that cannot be decided, or an error of the harness, stays what it is.
+    return pytest.mark.xfail(reason=reason, raises=CheckFailed, strict=False)
+
+
+def _properties(record: Record) -> list[tuple[str, object]]:
+    estimate = record.estimate
+    found: dict[str, object] = {"verdict": record.verdict, "max": record.limit.max, "min": record.limit.min}
+    if estimate is not None:
+        names = ("value", "low", "high", "n", "clusters", "unit", "p_value")
+        found |= {name: getattr(estimate, name) for name in names}
+    return [(name, value) for name, value in found.items() if value is not None]

@@ -1,0 +1,374 @@
+"""What a run leaves behind: records, audits, environment, as plain data with a schema version."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from llmaudit.audit import Figure, Setting, Table
+from llmaudit.errors import RunError
+from llmaudit.stats.multiplicity import benjamini_hochberg, holm
+from llmaudit.types import Better, Estimate, ModelInfo
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "AuditRecord",
+    "EstimateRecord",
+    "Evidence",
+    "LimitRecord",
+    "Outcome",
+    "Record",
+    "Run",
+    "ScorerRecord",
+    "SuiteRecord",
+    "Timing",
+    "Waiver",
+    "adjust_p_values",
+    "load_run",
+    "to_plain",
+]
+
+SCHEMA_VERSION = 1
+
+#: What became of a check. `measured` has no limit to be judged by, or belongs to a smoke run, which judges nothing.
+Outcome = Literal["pass", "fail", "inconclusive", "measured", "skipped", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateRecord:
+    """An Estimate as it is stored: flat, NaN as None."""
+
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    level: float | None
+    method: str
+    unit: str
+    better: Better
+    n: int
+    clusters: int
+    missing: int
+    deterministic: bool
+    p_value: float | None
+    effect_size: float | None
+    problem: str | None
+    cluster_values: Mapping[str, float | None]
+    details: Mapping[str, float | None]
+    description: str = ""
+
+    @classmethod
+    def of(cls, estimate: Estimate, description: str = "") -> EstimateRecord:
+        """Flatten an estimate."""
+        interval = estimate.interval
+        exact = "exact for these stimuli" if estimate.deterministic else "none"
+        return cls(
+            metric=estimate.metric,
+            value=_finite(estimate.value),
+            low=_finite(interval.low) if interval else None,
+            high=_finite(interval.high) if interval else None,
+            level=interval.level if interval else None,
+            method=interval.method if interval else exact,
+            unit=estimate.unit,
+            better=estimate.better,
+            n=estimate.n,
+            clusters=estimate.clusters,
+            missing=estimate.missing,
+            deterministic=estimate.deterministic,
+            p_value=_finite(estimate.p_value),
+            effect_size=_finite(estimate.effect_size),
+            problem=estimate.problem,
+            cluster_values={key: _finite(value) for key, value in estimate.cluster_values.items()},
+            details={key: _finite(value) for key, value in estimate.details.items()},
+            description=description,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRecord:
+    """The limit that a check declares, with its reason."""
+
+    max: float | None = None
+    min: float | None = None
+    margin: float | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """The accepted finding that a check carries."""
+
+    reason: str
+    expires: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One sample that shows what a check found."""
+
+    prompt: str
+    answer: str
+    factors: Mapping[str, str | int | float]
+    scores: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One finished check."""
+
+    id: str
+    """Hash of suite, audit, check and their content: the key by which two runs are compared."""
+    suite: str
+    audit: str
+    kind: str
+    check: str
+    metric: str
+    role: Literal["confirmatory", "exploratory"]
+    verdict: Outcome
+    reason: str
+    limit: LimitRecord
+    estimate: EstimateRecord | None = None
+    p_adjusted: float | None = None
+    adjustment: str = ""
+    """How p was adjusted and over how many checks, or why it was not."""
+    family: int = 1
+    """How many checks the suite declares in this check's family."""
+    gates: bool = True
+    """Whether this verdict failed the run, or would have."""
+    waiver: Waiver | None = None
+    evidence: tuple[Evidence, ...] = ()
+    order: int = 0
+    """Position in the plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerRecord:
+    """A scorer that an audit used."""
+
+    name: str
+    version: str
+    description: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What an audit cost."""
+
+    seconds: float = 0.0
+    requests: int = 0
+    generated_tokens: int = 0
+    scored_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One audit as the report shows it."""
+
+    id: str
+    """`suite/audit`."""
+    suite: str
+    audit: str
+    kind: str
+    question: str
+    settings: tuple[Setting, ...] = ()
+    limitations: tuple[str, ...] = ()
+    scorers: tuple[ScorerRecord, ...] = ()
+    estimates: tuple[EstimateRecord, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    tables: tuple[Table, ...] = ()
+    notes: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
+    """Every distinct prompt or text, as it was asked."""
+    timing: Timing = Timing()
+    order: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteRecord:
+    """A suite file that took part."""
+
+    name: str
+    description: str
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Environment, plan and records of one session."""
+
+    schema_version: int
+    run_id: str
+    started: str
+    """ISO 8601, UTC."""
+    finished: str
+    llmaudit_version: str
+    model: ModelInfo | None
+    """None where no audit came as far as to load it."""
+    environment: Mapping[str, Any]
+    seed: int
+    smoke: bool
+    complete: bool
+    """False where the session was interrupted before every planned check had run."""
+    suites: tuple[SuiteRecord, ...]
+    plan: tuple[str, ...]
+    """Node ids of the checks that were selected, in order."""
+    audits: tuple[AuditRecord, ...]
+    records: tuple[Record, ...]
+    notes: tuple[str, ...] = ()
+    folder: Path | None = field(default=None, compare=False)
+    """Where the run was loaded from; not stored."""
+
+    def counts(self) -> dict[str, int]:
+        """Number of records per outcome."""
+        found: dict[str, int] = {}
+        for record in self.records:
+            found[record.verdict] = found.get(record.verdict, 0) + 1
+        return found
+
+    @property
+    def timings(self) -> dict[str, Timing]:
+        """What each audit cost, by audit id."""
+        return {audit.id: audit.timing for audit in self.audits}
+
+    def to_json(self) -> str:
+        """The text of run.json."""
+        data = to_plain(self)
+        del data["folder"]
+        data["timings"] = to_plain(self.timings)
+        return json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+    def estimates(self) -> pd.DataFrame:
+        """One row per estimate: suite, audit, kind, metric, value, low, high, level, n, clusters, ..."""
+        import pandas as pd  # noqa: PLC0415 - half a second that reading records does not need
+
+        rows = [
+            {"suite": audit.suite, "audit": audit.audit, "kind": audit.kind, **_scalars(estimate)}
+            for audit in self.audits
+            for estimate in audit.estimates
+        ]
+        return pd.DataFrame(rows)
+
+    def samples(self) -> pd.DataFrame:
+        """One row per sample: suite, audit, cluster, the request and its response, factors and scores as columns.
+
+        Raises RunError where the run's samples.jsonl.gz is missing.
+        """
+        import pandas as pd  # noqa: PLC0415 - see estimates
+
+        path = (self.folder or Path()) / "samples.jsonl.gz"
+        if not path.is_file():
+            raise RunError(f"{path}: the samples of this run are not here; copy them beside run.json")
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            rows = [_flat_sample(json.loads(line)) for line in lines]
+        return pd.DataFrame(rows)
+
+
+def load_run(path: str | Path) -> Run:
+    """Read a run from its folder, its run.json, or a `latest` file that names its folder.
+
+    Raises RunError where it is missing, damaged, or of a newer schema.
+    """
+    path = Path(path)
+    if path.name == "latest" and path.is_file():
+        path = path.parent / path.read_text(encoding="utf-8").strip()
+    file = path / "run.json" if path.is_dir() else path
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        version = data["schema_version"]
+    except FileNotFoundError:
+        raise RunError(f"{file}: there is no run here; give the folder of a run or its run.json") from None
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise RunError(f"{file}: not a readable run.json ({error})") from None
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise RunError(
+            f"{file}: schema version {version}, this llmaudit reads up to {SCHEMA_VERSION}; upgrade llmaudit"
+        )
+    data.pop("timings", None)
+    try:
+        run = TypeAdapter(Run).validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise RunError(f"{file}: damaged at {place}: {first['msg']}") from None
+    return replace(run, folder=file.parent)
+
+
+def to_plain(value: Any) -> Any:
+    """Turn nested dataclasses into exact builtins, with None for every number that is not finite.
+
+    What travels between processes or into JSON must be of the builtin types themselves: a subclass of float, such as
+    numpy.float64, breaks the transport of pytest-xdist.
+    """
+    if hasattr(value, "__dataclass_fields__"):
+        return to_plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [to_plain(item) for item in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return _finite(value)
+    # Half a surrogate pair, which an endpoint may send, has no UTF-8 form.
+    return str(value).encode("utf-8", "replace").decode("utf-8")
+
+
+def adjust_p_values(records: tuple[Record, ...]) -> tuple[Record, ...]:
+    """Adjust p-values inside each suite: Holm over its confirmatory checks, Benjamini-Hochberg over the exploratory.
+
+    The family is what the suite declares, never what happened to be selected: where checks of the family did not run,
+    nothing is adjusted. A check that ran and gave no p-value counts as p = 1.
+    """
+    families: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        if record.estimate is not None and not record.estimate.deterministic:
+            families.setdefault((record.suite, record.role), []).append(record)
+    adjusted = {r.id: r for (_, role), family in families.items() for r in _adjust_family(role, family)}
+    return tuple(adjusted.get(record.id, record) for record in records)
+
+
+def _adjust_family(role: str, family: list[Record]) -> list[Record]:
+    declared = family[0].family
+    if len(family) < declared:
+        reason = f"not adjusted: {len(family)} of the {declared} checks of the family ran"
+        return [replace(record, adjustment=reason) for record in family]
+    p_values: dict[str, float] = {}
+    for record in family:
+        p = record.estimate.p_value if record.estimate else None
+        p_values[record.id] = 1.0 if p is None else p
+    corrected = holm(p_values) if role == "confirmatory" else benjamini_hochberg(p_values)
+    method = "Holm" if role == "confirmatory" else "Benjamini-Hochberg"
+    return [
+        replace(record, p_adjusted=corrected[record.id], adjustment=f"{method} over {declared}")
+        if record.estimate and record.estimate.p_value is not None
+        else record
+        for record in family
+    ]
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _scalars(estimate: EstimateRecord) -> dict[str, Any]:
+    return {key: value for key, value in asdict(estimate).items() if not isinstance(value, dict)}
+
+
+def _flat_sample(line: dict[str, Any]) -> dict[str, Any]:
+    factors = {f"factor.{key}": value for key, value in line.pop("factors", {}).items()}
+    scores = {f"score.{key}": value for key, value in line.pop("scores", {}).items()}
+    return {**line, **factors, **scores}

@@ -1,0 +1,22 @@
+"""The suite language: strict YAML in, audits that are ready to run out, or every mistake with its place."""
+
+from __future__ import annotations
+
+from llmaudit.suite.document import Document
+from llmaudit.suite.load import load_suite
+from llmaudit.suite.model import AuditEntry, CheckEntry, Suite, SuiteFile
+from llmaudit.suite.problems import Place
+from llmaudit.suite.schema import json_schema
+from llmaudit.suite.strict_yaml import parse
+
+__all__ = [
+    "AuditEntry",
+    "CheckEntry",
+    "Document",
+    "Place",
+    "Suite",
+    "SuiteFile",
+    "json_schema",
+    "load_suite",
+    "parse",
+]

@@ -7,6 +7,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -15,7 +16,7 @@ from typing import Any
 
 import psutil
 
-__all__ = ["describe", "gpus", "mask_secrets", "processor"]
+__all__ = ["describe", "free_gpu_memory", "gpus", "mask_secrets", "processor"]
 
 _PACKAGES = (
     *("llmaudit", "torch", "transformers", "tokenizers", "accelerate", "bitsandbytes", "numpy", "scipy"),
@@ -43,12 +44,19 @@ def describe(arguments: Sequence[str], folder: Path) -> dict[str, Any]:
 
 def gpus() -> list[dict[str, Any]]:
     """Name and memory of every accelerator that torch can use; empty where there is none or torch was never loaded."""
-    import torch  # noqa: PLC0415 - heavy
-
-    if not torch.cuda.is_available():
+    torch: Any = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
         return []
     found = [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
     return [{"name": device.name, "memory_gib": round(device.total_memory / 2**30, 1)} for device in found]
+
+
+def free_gpu_memory(number: int) -> float:
+    """Free memory of an accelerator in GiB."""
+    import torch  # noqa: PLC0415 - heavy
+
+    free, _ = torch.cuda.mem_get_info(number)
+    return float(free / 2**30)
 
 
 @cache

@@ -52,7 +52,11 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     from llmaudit.pytest_plugin import suite_nodes  # noqa: PLC0415 - as the module docstring says
     from llmaudit.pytest_plugin.session import activate  # noqa: PLC0415 - likewise
 
-    activate(parent.config, suite_nodes)
+    try:
+        activate(parent.config, suite_nodes)
+    except pytest.UsageError as error:
+        # pytest would show a traceback of it: while it collects, only a CollectError is a plain message.
+        raise parent.CollectError(str(error)) from None
     return suite_nodes.SuiteFile.from_parent(parent, path=file_path)
 
 

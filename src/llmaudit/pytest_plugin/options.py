@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +109,7 @@ def _add(group: pytest.OptionGroup, left_out: list[str], name: str, **attributes
     if os.environ.get("LLMAUDIT_LONG_OPTIONS_ONLY", "") in {"", "0"}:
         try:
             group.addoption(f"--{name}", f"--llmaudit-{name}", **attributes)
-        except ValueError:
+        except (ValueError, argparse.ArgumentError):  # the second where the other option is in another group
             left_out.append(name)
         else:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import re
 import uuid
@@ -44,17 +45,18 @@ class Recorder:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
         """The same where the workers collect."""
-        if not self._plan:
-            self._prepare([nodeid for nodeid in ids if _SUITE_ITEM in nodeid])
+        if self._plan:
+            return
+        plan = [nodeid for nodeid in ids if _SUITE_ITEM in nodeid]
+        terminal: Any = self._config.pluginmanager.getplugin("terminalreporter")
+        for line in self._header(len(_files(plan))) if terminal is not None else ():
+            terminal.ensure_newline()
+            terminal.write_line(line)
+        self._prepare(plan)
 
     def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> list[str]:
         """One line that says what is about to be audited."""
-        suites = {item.path for item in items if _is_suite(item.path)}
-        if not suites:
-            return []
-        from llmaudit.pytest_plugin.terminal import header  # noqa: PLC0415 - needed with suites only
-
-        return header(options.Settings.of(self._config), len(suites), options.left_out(self._config))
+        return self._header(len({item.path for item in items if _is_suite(item.path)}))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record of a check; of a check that ran again, the last one."""
@@ -65,7 +67,7 @@ class Recorder:
         place = self._plan.index(report.nodeid) if report.nodeid in self._plan else len(self._plan)
         self._records[report.nodeid] = {**record, "order": place}
         if "suite" in data:
-            self._suites[data["suite"]["path"]] = data["suite"]
+            self._suites[report.nodeid.partition("::")[0]] = data["suite"]
         if "audit" in data:
             self._audits[report.nodeid.rpartition("::")[0]] = {**data["audit"], "order": place}
             self._model = data["model"]
@@ -76,7 +78,8 @@ class Recorder:
         """Write run.json, the samples and the report."""
         if not self._records:
             if self._plan and (folder := run_folder(self._config, options.Settings.of(self._config))).is_dir():
-                folder.rmdir()  # made to see whether it can be written, and still empty
+                with contextlib.suppress(OSError):  # samples of an audit whose checks an interruption kept from us
+                    folder.rmdir()  # made to see whether it can be written, and still empty
             return
         from llmaudit.errors import LLMAuditError  # noqa: PLC0415 - needed with records only
         from llmaudit.pytest_plugin.writing import write_run  # noqa: PLC0415 - likewise
@@ -107,6 +110,13 @@ class Recorder:
 
             summarise(terminalreporter, self.run, self.report)
 
+    def _header(self, suites: int) -> list[str]:
+        if not suites:
+            return []
+        from llmaudit.pytest_plugin.terminal import header  # noqa: PLC0415 - needed with suites only
+
+        return header(options.Settings.of(self._config), suites, options.left_out(self._config))
+
     def _prepare(self, ids: list[str]) -> None:
         self._plan = ids
         if not self._plan or self._config.option.collectonly:
@@ -133,7 +143,7 @@ class Recorder:
             "seed": settings.seed,
             "smoke": settings.smoke,
             "complete": set(self._plan) == set(self._records),
-            "suites": list(self._suites.values()),
+            "suites": [self._suites[file] for file in _files(self._plan) if file in self._suites],
             "plan": self._plan,
             "audits": sorted(self._audits.values(), key=lambda audit: audit["order"]),
             "records": sorted(self._records.values(), key=lambda record: record["order"]),
@@ -158,6 +168,10 @@ def run_folder(config: pytest.Config, settings: options.Settings) -> Path:
     return Path(config.invocation_params.dir, settings.report_dir, slug, start)
 
 
+def _files(plan: list[str]) -> list[str]:
+    return list(dict.fromkeys(nodeid.partition("::")[0] for nodeid in plan))
+
+
 def _is_suite(path: Path) -> bool:
     return path.name.endswith(_SUITE_SUFFIX)
 
@@ -172,11 +186,13 @@ def _check_model(config: pytest.Config, settings: options.Settings) -> None:
             "no model to audit: say --model NAME (--model smollm2-135m-instruct is the small default of the shipped"
             " suites), set LLMAUDIT_MODEL, or llmaudit_model in the ini file"
         )
-    if settings.engine in {"fake"}:
-        return
+    from llmaudit.engines.build import ENGINES  # noqa: PLC0415 - needed with suites only
+
+    if settings.engine == "fake" or settings.engine not in ENGINES:
+        return  # an engine of another plugin may name its models as it likes
     from llmaudit.engines.models import resolve  # noqa: PLC0415 - needed with suites only
     from llmaudit.errors import ModelError  # noqa: PLC0415 - likewise
-    from llmaudit.pytest_plugin.session import project_aliases  # noqa: PLC0415 - likewise
+    from llmaudit.projects import project_aliases  # noqa: PLC0415 - likewise
 
     try:
         resolve(settings.model, project_aliases(config.rootpath))

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from llmaudit.audit import Audit
-from llmaudit.audits import bias, tokenization
 from llmaudit.engines.base import Engine, EngineOptions
 from llmaudit.engines.build import build_tokenizer
 from llmaudit.errors import ModelError
+from llmaudit.plugins import BUILT_IN
+from llmaudit.projects import project_aliases
 from llmaudit.pytest_plugin.options import Settings
 from llmaudit.pytest_plugin.recorder import run_folder
-from llmaudit.scorers import answers, sentiment
 from llmaudit.scorers.base import Scorer
 
-__all__ = ["AuditSession", "activate", "catalog", "project_aliases", "session_of"]
+__all__ = ["AuditSession", "activate", "catalog", "session_of"]
 
-_BUILT_IN = (bias, tokenization, sentiment, answers)
 _KEY = pytest.StashKey["AuditSession"]()
 
 
@@ -34,7 +31,7 @@ class AuditSession:
         self.folder = run_folder(config, self.settings)
         self._config = config
         self._engine: Engine | None = None
-        self._refusal: ModelError | None = None
+        self._refusal: Exception | None = None
 
     def options(self, model: str | None = None) -> EngineOptions:
         """Return what an engine is made from; `model` takes the place of the session's."""
@@ -52,13 +49,14 @@ class AuditSession:
         )
 
     def engine(self) -> Engine:
-        """Return the engine, loaded on the first call. Raises ModelError, the same one every time."""
+        """Return the engine, loaded on the first call. Raises ModelError; whatever it raises, it raises every time."""
         if self._refusal is not None:
             raise self._refusal
         if self._engine is None:
             try:
                 self._engine = self._config.hook.pytest_llmaudit_make_engine(options=self.options())
-            except ModelError as error:
+            except Exception as error:
+                # Minutes of loading, to fail again in every audit.
                 self._refusal = error
                 raise
         assert self._engine is not None  # noqa: S101 - the built-in hook raises or answers
@@ -80,7 +78,7 @@ def activate(config: pytest.Config, *modules: ModuleType) -> None:
     if _KEY in config.stash:
         return
     manager = config.pluginmanager
-    for module in (*_BUILT_IN, *modules):
+    for module in (*BUILT_IN, *modules):
         if not manager.is_registered(module):
             manager.register(module)
     config.stash[_KEY] = state = AuditSession(config)
@@ -110,20 +108,6 @@ def catalog(node: pytest.Collector) -> tuple[dict[str, type[Audit[Any]]], dict[s
             both = f"{_where(type(scorers[scorer.name]))} and {_where(type(scorer))}"
             raise node.CollectError(f"two scorers are called {scorer.name!r}: {both}")
     return kinds, scorers
-
-
-def project_aliases(root: Path) -> Mapping[str, str]:
-    """Return the table [tool.llmaudit.models] of the project's pyproject.toml. Raises UsageError for a bad one."""
-    file = root / "pyproject.toml"
-    if not file.is_file():
-        return {}
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("llmaudit", {}).get("models", {})
-    except tomllib.TOMLDecodeError as error:
-        raise pytest.UsageError(f"{file}: {error}") from None
-    if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
-        raise pytest.UsageError(f"{file}: [tool.llmaudit.models] holds names and what they stand for, both text")
-    return table
 
 
 def _flat(answers_of_plugins: Sequence[Sequence[Any]]) -> list[Any]:

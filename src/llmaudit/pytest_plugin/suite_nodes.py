@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import re
@@ -93,11 +94,11 @@ class AuditNode(pytest.Collector):
             except ModelError as error:
                 # No other audit can run either: one message, not one per check.
                 self.session.shouldfail = f"the model cannot be audited: {error}"
-                pytest.fail(str(error), pytrace=False)
+                raise pytest.fail.Exception(str(error), pytrace=False) from None
             except CapabilityError as error:
-                pytest.skip(str(error))
+                raise pytest.skip.Exception(str(error)) from None
             except LLMAuditError as error:
-                pytest.fail(str(error), pytrace=False)
+                raise pytest.fail.Exception(str(error), pytrace=False) from None
         self._store_samples(state.folder)
 
     def teardown(self) -> None:
@@ -121,7 +122,9 @@ class AuditNode(pytest.Collector):
             return
         parts = folder / "samples"
         parts.mkdir(parents=True, exist_ok=True)
-        name = re.sub(r"[^\w.-]+", "_", f"{self.suite.name}.{self.entry.name}")
+        # Two files may call their suites alike, and two names may look alike as parts of a path.
+        own = hashlib.sha256(self.nodeid.encode()).hexdigest()[:8]
+        name = re.sub(r"[^\w.-]+", "_", f"{self.suite.name}.{self.entry.name}.{own}")
         with gzip.open(parts / f"{name}.jsonl.gz", "wt", encoding="utf-8") as stream:
             for line in sample_lines(self.finished):
                 stream.write(json.dumps(to_plain(line), ensure_ascii=False, allow_nan=False) + "\n")
@@ -158,11 +161,18 @@ class CheckItem(pytest.Item):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
+    def _traceback_filter(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
+        # What pytest called before it came to the setup of the audit helps nobody: 300 lines per check.
+        frames = excinfo.traceback.cut(path=__file__).filter(excinfo)
+        if self.config.getoption("tbstyle") != "auto" or isinstance(excinfo.value, pytest.fail.Exception):
+            return frames
+        return type(frames)(frame.with_repr_style("short") for frame in frames)
+
     def reportinfo(self) -> tuple[os.PathLike[str], int, str]:
         """Point at the check's line in the suite."""
         return self.path, self.check.place.line - 1, f"{self.parent.name}: {self.name}"
 
-    def outcome(self, report: pytest.TestReport) -> Record | None:
+    def outcome(self, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException] | None) -> Record | None:
         """Return the record of a finished check, or None while it is not finished."""
         parent, check = self.parent, self.check
         if report.when == "call" and self.record is not None:
@@ -171,19 +181,21 @@ class CheckItem(pytest.Item):
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
             return blank_record(parent.suite, parent.entry, check, "skipped", reason.removeprefix("Skipped: "))
         if report.failed:
-            return blank_record(parent.suite, parent.entry, check, "error", report.longreprtext.strip()[-500:])
+            reason = report.longreprtext if excinfo is None else excinfo.exconly(tryshort=True)
+            return blank_record(parent.suite, parent.entry, check, "error", reason.removeprefix("Failed: ").strip())
         return None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     """Attach the record of a finished check to its report, as plain data: so it travels from xdist's workers too."""
     report: Any = yield
-    if isinstance(item, CheckItem) and (record := item.outcome(report)) is not None:
+    if isinstance(item, CheckItem) and (record := item.outcome(report, call.excinfo)) is not None:
         report.llmaudit = {"record": to_plain(asdict(record))}
         if not item.parent.told:
             report.llmaudit |= item.parent.plain()
-            item.parent.told = True
+            # A check that is skipped comes before the batch has run; the next one tells of it.
+            item.parent.told = item.parent.finished is not None
     return report
 
 

@@ -47,21 +47,22 @@ def status_words(record: dict[str, Any]) -> tuple[str, str, str | tuple[str, dic
 
 def summarise(terminal: Any, run: Run, report: Path | None) -> None:
     """Write every verdict, failures first, and where the report is."""
+    terminal.ensure_newline()
     terminal.section("llmaudit", sep="=", cyan=True)
     day = run.started[:10]
     order = list(STATUSES)
     records = sorted(run.records, key=lambda record: (order.index(status(record, day)), record.order))
     rows = [_cells(record, status(record, day)) for record in records]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [max((len(row[column]) for row in rows if row[column + 1 :] or column < 2), default=0) for column in range(5)]
     for record, row in zip(records, rows, strict=True):
         name = status(record, day)
         markup = {_COLOURS[name]: True} if name in _COLOURS and record.role == "confirmatory" else {}
         terminal.write(row[0].ljust(widths[0]), **markup)
         terminal.write_line(
-            "  ".join(["", *(cell.ljust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]).rstrip()
+            "  ".join(["", *(cell.ljust(width) for cell, width in zip(row[1:], widths[1:], strict=False))]).rstrip()
         )
     for record in records:
-        if status(record, day) in {"fail", "error", "inconclusive"} and record.role == "confirmatory":
+        if status(record, day) in {"fail", "inconclusive"} and record.role == "confirmatory":
             terminal.write_line(f"  {record.audit}::{record.check}: {_first_line(record.reason)}")
     for banner in banners(run):
         terminal.write_line(banner, yellow=True)
@@ -75,7 +76,7 @@ def _cells(record: Record, name: Status) -> tuple[str, ...]:
     label = STATUSES[name].word.upper() + (" (exploratory)" if record.role == "exploratory" else "")
     place = f"{record.audit}::{record.check}"
     if estimate is None:
-        return label, place, "", "", ""
+        return label, place, _first_line(record.reason)
     bound = limit(record)
     return (
         label,

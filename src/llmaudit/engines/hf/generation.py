@@ -8,9 +8,8 @@ from itertools import islice
 from typing import Any, Literal
 
 import torch
-from transformers import DynamicCache
 
-from llmaudit.engines.hf.cache import KVRows
+from llmaudit.engines.hf.cache import KVRows, new_cache
 from llmaudit.engines.hf.noise import RowKey
 from llmaudit.engines.hf.sampling import RowSampler
 from llmaudit.types import Sampling
@@ -111,7 +110,7 @@ class Decoder:
             input_ids=ids,
             attention_mask=mask,
             position_ids=(mask.cumsum(dim=1) - 1).clamp_(min=0),
-            past_key_values=DynamicCache(config=self._model.config),
+            past_key_values=new_cache(),
             use_cache=True,
             logits_to_keep=1,
         )

@@ -1,0 +1,125 @@
+"""The command `llmaudit`: what can be done without a pytest session."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from llmaudit.errors import LLMAuditError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Audit language models with pytest: `pytest SUITES --model NAME` runs suites; these commands help around it.",
+)
+
+_out = Console(highlight=False, soft_wrap=True)
+_err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command; a user's mistake is one message, not a traceback."""
+    try:
+        app()
+    except LLMAuditError as error:
+        _err.print(f"[red]llmaudit:[/red] {_plain(str(error))}")
+        raise SystemExit(2) from None
+
+
+@app.command()
+def doctor(
+    models: Annotated[list[str] | None, typer.Argument(help="Models to load, as --model takes them.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")] = "auto",
+    base_url: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")] = None,
+) -> None:
+    """Show the machine, and for each model whether it loads and what it says."""
+    from llmaudit.doctor import check_model, machine  # noqa: PLC0415 - seconds that --help does not need
+    from llmaudit.engines.base import EngineOptions  # noqa: PLC0415 - likewise
+    from llmaudit.projects import project_aliases  # noqa: PLC0415 - likewise
+
+    _print_facts("machine", machine(Path.cwd()))
+    aliases = project_aliases(Path.cwd())
+    healthy = True
+    for model in models or []:
+        options = EngineOptions(model, device=device, dtype=dtype, base_url=base_url, aliases=aliases)
+        works, facts = check_model(options)
+        healthy &= works
+        _print_facts(model, facts)
+    if not healthy:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="A run's folder, its run.json, or reports/latest.")]) -> None:
+    """Make the report of a run again, from its run.json; no model is needed."""
+    from llmaudit.report import write_report  # noqa: PLC0415 - seconds that --help does not need
+    from llmaudit.run import load_run  # noqa: PLC0415 - likewise
+
+    loaded = load_run(run)
+    if loaded.folder is None:
+        raise AssertionError("a loaded run knows its folder")
+    _out.print(_plain(str(write_report(loaded, loaded.folder))))
+
+
+@app.command()
+def schema(
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; else the terminal.")] = None,
+) -> None:
+    """Print the JSON Schema of the suite language, with the kinds of every installed plugin."""
+    from llmaudit.plugins import installed_kinds  # noqa: PLC0415 - seconds that --help does not need
+    from llmaudit.suite import json_schema  # noqa: PLC0415 - likewise
+
+    text = json.dumps(json_schema(installed_kinds()), indent=2, ensure_ascii=False) + "\n"
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="Where to put the suites.")] = Path("suites")) -> None:
+    """Copy the shipped suites into a folder, to run and to change."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for suite in sorted(_shipped_suites().iterdir(), key=lambda item: item.name):
+        if not suite.name.endswith((".audit.yaml", ".md")):
+            continue
+        target = folder / suite.name
+        if target.exists():
+            _out.print(f"{_plain(str(target))}: is there already, left as it is")
+            continue
+        target.write_text(suite.read_text(encoding="utf-8"), encoding="utf-8")
+        _out.print(_plain(str(target)))
+
+
+def _shipped_suites() -> Traversable:
+    try:
+        return files("llmaudit.suites")
+    except ModuleNotFoundError:
+        # An editable install does not map them: they stand at the root of the checkout.
+        return Path(__file__).parents[2] / "suites"
+
+
+def _print_facts(title: str, facts: Iterable[tuple[str, str]]) -> None:
+    table = Table(title=_plain(title), title_justify="left", title_style="bold", show_header=False, box=None)
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts:
+        table.add_row(_plain(name), _plain(value))
+    _out.print(table)
+
+
+def _plain(text: str) -> str:
+    # What comes from a model or a path may hold brackets, which rich would take for markup.
+    return text.replace("[", r"\[")

@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import textwrap
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,10 @@ class Project:
 
     def run(self, *arguments: str) -> pytest.RunResult:
         """Run pytest in this process."""
-        return self.pytester.runpytest_inprocess(*self.options, *arguments, no_reraise_ctrlc=True)
+        with warnings.catch_warnings():
+            # The filters of the tests are not those of the user.
+            warnings.resetwarnings()
+            return self.pytester.runpytest_inprocess(*self.options, *arguments, no_reraise_ctrlc=True)
 
     def spawn(self, *arguments: str, timeout: float = 60) -> pytest.RunResult:
         """Run pytest in a process of its own."""

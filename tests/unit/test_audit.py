@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from llmaudit.audit import (
     Audit,
@@ -132,7 +132,7 @@ class ShoutParams(AuditParams):
     """The parameters."""
 
     loudness: float = 1.0
-    words: list[str] = []
+    words: list[str] = Field(default=[])
     note: str | None = None
 
 

@@ -104,7 +104,9 @@ def test_a_template_that_cannot_be_used(template: str, message: str) -> None:
         check_template(template, {"town"})
 
 
-@pytest.mark.parametrize("template", ["{group} work", "{is} {group}?", "people in {town}", "{group} {town} {reflexive}"])
+@pytest.mark.parametrize(
+    "template", ["{group} work", "{is} {group}?", "people in {town}", "{group} {town} {reflexive}"]
+)
 def test_a_template_that_can_be_used(template: str) -> None:
     check_template(template, {"town"})
 

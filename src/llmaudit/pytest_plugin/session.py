@@ -11,7 +11,6 @@ import pytest
 from llmaudit.audit import Audit
 from llmaudit.engines.base import Engine, EngineOptions
 from llmaudit.engines.build import build_tokenizer
-from llmaudit.errors import ModelError
 from llmaudit.plugins import BUILT_IN
 from llmaudit.projects import project_aliases
 from llmaudit.pytest_plugin.options import Settings

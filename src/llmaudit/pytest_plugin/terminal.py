@@ -53,7 +53,9 @@ def summarise(terminal: Any, run: Run, report: Path | None) -> None:
     order = list(STATUSES)
     records = sorted(run.records, key=lambda record: (order.index(status(record, day)), record.order))
     rows = [_cells(record, status(record, day)) for record in records]
-    widths = [max((len(row[column]) for row in rows if row[column + 1 :] or column < 2), default=0) for column in range(5)]
+    widths = [
+        max((len(row[column]) for row in rows if row[column + 1 :] or column < 2), default=0) for column in range(5)
+    ]
     for record, row in zip(records, rows, strict=True):
         name = status(record, day)
         markup = {_COLOURS[name]: True} if name in _COLOURS and record.role == "confirmatory" else {}

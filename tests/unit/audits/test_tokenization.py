@@ -1,0 +1,280 @@
+"""Kind tokenization, on sentences counted by hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from llmaudit.audit import Bars, Measurement, Table
+from llmaudit.audits.tokenization import Tokenization, pytest_llmaudit_audits
+from llmaudit.engines.fake import FakeEngine
+from llmaudit.execution import Execution
+from llmaudit.stats import Limit, judge
+from llmaudit.types import Failure, Request, Response, Sample, Tokenize, Tokens
+
+# FakeEngine makes a token of every word, with its leading space, and of every other sign.
+ENGLISH = ["The cat sleeps.", "Dogs bark at night."]
+GERMAN = ["Die Katze schläft.", "Nachts bellen die Hunde, sehr laut."]
+JAPANESE = ["猫は眠る。", "犬は夜に吠える。"]
+
+
+def letters(request: Request) -> Response | None:
+    """A tokenizer that makes a token of every character."""
+    if not isinstance(request, Tokenize):
+        return None
+    text = request.text
+    return Tokens(tuple(map(ord, text)), tuple(text), tuple(range(len(text))), 0, 0, text)
+
+
+def tokenization(**changes: Any) -> Tokenization:
+    params = {
+        "kind": "tokenization",
+        "parallel": {"eng_Latn": ENGLISH, "deu_Latn": GERMAN, "jpn_Jpan": JAPANESE},
+        "words": ["work", "gender"],
+        "checks": {"premium": {"max": 2}},
+    }
+    return Tokenization(Tokenization.Params.model_validate({**params, **changes}), scorers={})
+
+
+def measured(
+    audit: Tokenization,
+    handler: Callable[[Request], Response | None] | None = None,
+    other: Callable[[Request], Response | None] | None = None,
+) -> Measurement:
+    run = Execution(FakeEngine(handler), lambda _: FakeEngine(other), lambda _, __: None)
+    return audit.run(run)[0]
+
+
+def values(found: Measurement) -> dict[str, float]:
+    return {name: estimate.value for name, estimate in found.estimates.items()}
+
+
+def tokens(count: int, **changes: Any) -> Tokens:
+    known: dict[str, Any] = {"unknown": 0, "byte_fallback": 0, "decoded": ""}
+    return Tokens(ids=tuple(range(count)), pieces=("x",) * count, starts=(), **(known | changes))
+
+
+def table(found: Measurement, title: str) -> Table:
+    return next(each for each in found.tables if each.title == title)
+
+
+def test_requests_are_sentences_by_language_and_words_behind_a_space() -> None:
+    asked = list(tokenization().requests())
+    assert asked[0] == Tokenize("The cat sleeps.", "sentence 001", {"language": "eng_Latn"})
+    assert asked[3] == Tokenize(GERMAN[1], "sentence 002", {"language": "deu_Latn"})
+    assert asked[-1] == Tokenize(" gender", "gender", {"language": "words"})
+    assert len(asked) == 8
+
+
+def test_the_formulas_by_hand() -> None:
+    # English: "The", " cat", " sleeps", "." and "Dogs", " bark", " at", " night", ".": 9 tokens, 7 words, 15 + 19
+    # characters. German: 4 + 8 tokens, 3 + 6 words, 18 + 35 characters, one more byte for the umlaut.
+    found = values(measured(tokenization()))
+    assert found["tokens.eng_Latn"] == 9
+    assert found["tokens.deu_Latn"] == 12
+    assert found["tokens"] == 12
+    assert found["fertility.eng_Latn"] == pytest.approx(9 / 7)
+    assert found["fertility.deu_Latn"] == pytest.approx(12 / 9)
+    assert found["tokens_per_character.deu_Latn"] == pytest.approx(12 / 53)
+    assert found["tokens_per_byte.deu_Latn"] == pytest.approx(12 / 54)
+    assert found["tokens_per_byte.eng_Latn"] == pytest.approx(9 / 34)
+    assert found["premium.deu_Latn"] == pytest.approx(12 / 9)
+    # 猫は眠る is one token of letters and 。 another.
+    assert found["tokens.jpn_Jpan"] == 4
+    assert found["premium.jpn_Jpan"] == pytest.approx(4 / 9)
+    assert found["premium"] == pytest.approx(12 / 9)
+    # The full stop is a second token of the last word of each sentence; "Hunde," and "laut." in German.
+    assert found["continued_words.eng_Latn"] == pytest.approx(2 / 7)
+    assert found["continued_words.deu_Latn"] == pytest.approx(3 / 9)
+    assert found["byte_fallback_share"] == 0
+    assert found["unknown_share"] == 0
+    assert found["round_trip_failures"] == 0
+
+
+def test_every_metric_is_known_before_anything_runs_and_all_are_measured() -> None:
+    audit = tokenization(compare_with="other")
+    found = measured(audit, other=letters)
+    assert set(found.estimates) == set(audit.metrics)
+    for name, estimate in found.estimates.items():
+        metric = audit.metrics[name]
+        assert (estimate.metric, estimate.unit, estimate.better) == (name, metric.unit, metric.better)
+        assert estimate.deterministic == metric.deterministic
+
+
+def test_scripts_without_spaces_have_no_fertility() -> None:
+    audit = tokenization()
+    assert "fertility.deu_Latn" in audit.metrics
+    assert not {"fertility.jpn_Jpan", "continued_words.jpn_Jpan"} & set(audit.metrics)
+    assert "tokens_per_character.jpn_Jpan" in audit.metrics
+    rows = {row[0]: row for row in table(measured(audit), "Parallel text by language").rows}
+    assert rows["jpn_Jpan"][1] is None
+    assert rows["jpn_Jpan"][5] is None
+    assert rows["deu_Latn"][1] == 9
+
+
+def test_only_scripts_without_spaces() -> None:
+    audit = tokenization(parallel={"jpn_Jpan": JAPANESE}, reference="jpn_Jpan")
+    assert "fertility" not in audit.metrics
+    assert set(measured(audit).estimates) == set(audit.metrics)
+
+
+def test_the_table_of_languages_by_hand() -> None:
+    found = table(measured(tokenization()), "Parallel text by language")
+    assert found.columns[-1] == "byte premium"
+    rows: dict[object, object] = {row[0]: row[1:] for row in found.rows}
+    assert rows["eng_Latn"] == (7, 34, 34, 9, pytest.approx(9 / 7), pytest.approx(34 / 9), 1.0, 1.0)
+    assert rows["deu_Latn"] == (
+        *(9, 53, 54, 12, pytest.approx(12 / 9), pytest.approx(53 / 12)),
+        *(pytest.approx(12 / 9), pytest.approx(54 / 34)),
+    )
+
+
+def test_figures_are_sorted_and_mark_the_reference() -> None:
+    premium, characters = measured(tokenization()).figures
+    assert isinstance(premium, Bars)
+    assert premium.title == "Tokens over eng_Latn"
+    assert [row[0] for row in premium.rows] == ["jpn_Jpan", "deu_Latn"]
+    assert premium.reference == 1.0
+    assert isinstance(characters, Bars)
+    assert characters.reference is None
+
+
+def test_another_reference() -> None:
+    found = values(measured(tokenization(reference="deu_Latn")))
+    assert found["premium.eng_Latn"] == pytest.approx(9 / 12)
+    assert "premium.deu_Latn" not in found
+
+
+def test_words_by_hand() -> None:
+    def handler(request: Request) -> Response | None:
+        assert isinstance(request, Tokenize)
+        return tokens(3) if request.text == " gender" else tokens(1)
+
+    found = measured(tokenization(parallel={}, checks={"single_token_rate": {"min": 0.9}}), handler)
+    assert values(found)["single_token_rate"] == 0.5
+    assert values(found)["tokens_per_word"] == 2
+    assert table(found, "The words cut into most tokens").rows[0][:2] == ("gender", 3)
+    assert judge(found.estimates["single_token_rate"], Limit(min=0.9)).verdict.value == "fail"
+
+
+def test_facts_come_from_the_model_and_may_be_unknown() -> None:
+    found = measured(tokenization())
+    assert values(found)["vocabulary_size"] == 1000
+    assert values(found)["special_tokens"] == 2
+    assert ("vocabulary_size", 1000) in table(found, "The tokenizer").rows
+    alone = tokenization(parallel={}).measure(samples_of_words(3))
+    assert math.isnan(alone.estimates["vocabulary_size"].value)
+    assert judge(alone.estimates["vocabulary_size"], Limit(min=1)).reason == "nothing could be measured"
+
+
+def samples_of_words(count: int) -> Sequence[Sample]:
+    return [Sample(Tokenize(f" {n}", str(n), {"language": "words"}), tokens(1)) for n in range(count)]
+
+
+def test_a_second_tokenizer_cuts_the_same_text() -> None:
+    audit = tokenization(compare_with="other")
+    found = values(measured(audit, other=letters))
+    assert found["tokens_ratio.eng_Latn"] == pytest.approx(9 / 34)
+    assert found["tokens_ratio.deu_Latn"] == pytest.approx(12 / 53)
+    assert found["tokens_ratio"] == pytest.approx(4 / 13)
+    same = values(measured(audit))
+    assert same["tokens_ratio"] == 1
+
+
+def test_the_second_tokenizer_is_the_one_that_is_named() -> None:
+    asked: list[str] = []
+
+    def open_tokenizer(name: str) -> FakeEngine:
+        asked.append(name)
+        return FakeEngine()
+
+    tokenization(compare_with="org/other").run(Execution(FakeEngine(), open_tokenizer, lambda _, __: None))
+    assert asked == ["org/other"]
+
+
+def test_fragments_unknown_tokens_and_failures_of_the_round_trip() -> None:
+    def handler(request: Request) -> Response | None:
+        assert isinstance(request, Tokenize)
+        if request.factors["language"] == "deu_Latn":
+            return tokens(4, unknown=1, byte_fallback=2, decoded="something else")
+        return None
+
+    found = measured(tokenization(), handler)
+    assert values(found)["unknown_share.deu_Latn"] == pytest.approx(2 / 8)
+    assert values(found)["unknown_share"] == pytest.approx(2 / 8)
+    assert values(found)["byte_fallback_share"] == pytest.approx(4 / 8)
+    assert values(found)["round_trip_failures"] == 2
+    assert "25% of the tokens are unknown" in (found.estimates["premium.deu_Latn"].problem or "")
+
+
+@pytest.mark.parametrize(
+    "lost", [["deu_Latn"], ["jpn_Jpan"], ["eng_Latn"], ["eng_Latn", "deu_Latn", "jpn_Jpan", "words"]]
+)
+def test_texts_that_could_not_be_tokenized_never_pass(lost: list[str]) -> None:
+    # A failed request is a response with an error; nothing is dropped silently.
+    audit = tokenization()
+    found = measured(audit, lambda request: Failure("gone") if request.factors["language"] in lost else None)
+    for name in ("premium", "round_trip_failures", "unknown_share", "tokens"):
+        assert judge(found.estimates[name], Limit(max=100)).verdict.value != "pass", name
+    assert found.estimates[f"tokens.{lost[0]}"].missing == 2
+
+
+def test_the_worst_language_is_found_in_any_order() -> None:
+    audit = tokenization(parallel={"deu_Latn": GERMAN, "eng_Latn": ENGLISH})
+    assert values(measured(audit))["tokens"] == 12
+
+
+def test_one_language_has_no_premium() -> None:
+    audit = tokenization(parallel={"eng_Latn": ENGLISH})
+    assert "premium" not in audit.metrics
+    assert set(measured(audit).estimates) == set(audit.metrics)
+
+
+def test_too_few_sentences_decide_no_ratio_but_every_count() -> None:
+    audit = tokenization()
+    assert "premium" in audit.problems()
+    assert audit.problems()["premium"].startswith("design: 2 clusters, a t interval needs 10")
+    assert "tokens" not in audit.problems()
+    many = [f"Sentence {number}." for number in range(10)]
+    assert tokenization(parallel={"eng_Latn": many, "deu_Latn": many}).problems() == {}
+    assert tokenization(parallel={}).problems() == {}
+
+
+def test_a_language_may_be_called_words() -> None:
+    audit = tokenization(parallel={"eng_Latn": ENGLISH, "words": GERMAN})
+    found = values(measured(audit))
+    assert found["tokens.words"] == 12
+    assert found["tokens_per_word"] == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"parallel": {}, "words": []}, r"needs sentences \(parallel\) or words"),
+        ({"parallel": {"deu_Latn": GERMAN}}, r"no sentences in 'eng_Latn' \(there are deu_Latn\)"),
+        ({"parallel": {"eng_Latn": ENGLISH, "deu_Latn": GERMAN[:1]}}, "deu_Latn has 1 sentences, eng_Latn has 2"),
+        ({"parallel": {"eng_Latn": ["a", " "]}}, "eng_Latn has an empty sentence"),
+        ({"words": ["a", "b", "a"]}, "'a' stands here twice"),
+        ({"parallel": {"a b": ["x"]}, "reference": "a b"}, "pattern"),
+        ({"languages": []}, "Extra inputs"),
+    ],
+)
+def test_what_cannot_be_audited(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        tokenization(**changes)
+
+
+def test_settings_name_languages_and_counts() -> None:
+    settings = {setting.name: setting.value for setting in tokenization(compare_with="gpt2").settings()}
+    assert settings["languages"] == "eng_Latn, deu_Latn, jpn_Jpan"
+    assert settings["sentences per language"] == "2"
+    assert settings["words"] == "2"
+    assert settings["compare_with"] == "gpt2"
+
+
+def test_the_kind_offers_itself() -> None:
+    assert pytest_llmaudit_audits() == [Tokenization]

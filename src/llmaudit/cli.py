@@ -103,6 +103,23 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to put the suites.")
         _out.print(_plain(str(target)))
 
 
+@app.command()
+def cache(
+    prune: Annotated[
+        float | None, typer.Option(help="Forget responses older than so many days; 0 forgets all.")
+    ] = None,
+) -> None:
+    """Show what is stored of earlier runs, and forget what is old."""
+    from llmaudit.cachedir import store_path  # noqa: PLC0415 - seconds that --help does not need
+    from llmaudit.store import ResponseStore  # noqa: PLC0415 - likewise
+
+    store = ResponseStore(store_path())
+    if prune is not None:
+        _out.print(f"{store.prune(prune)} responses forgotten")
+    _print_facts(str(store.path), [(size.model, f"{size.responses:,} responses") for size in store.sizes()])
+    store.close()
+
+
 def _shipped_suites() -> Traversable:
     try:
         return files("llmaudit.suites")

@@ -5,6 +5,7 @@
     ├── ModelError            a model cannot be named, found, trusted or loaded
     ├── EngineError           an engine cannot answer
     │   └── CapabilityError   an engine was asked for what it does not offer
+    ├── StoreError            the store of responses cannot be used
     ├── RunError              a stored run is missing, damaged or of another schema
     └── ReportError           a report cannot be written
 
@@ -25,6 +26,7 @@ __all__ = [
     "ModelError",
     "ReportError",
     "RunError",
+    "StoreError",
     "SuiteError",
 ]
 
@@ -51,6 +53,10 @@ class EngineError(LLMAuditError):
 
 class CapabilityError(EngineError):
     """An engine was asked for something that it does not offer."""
+
+
+class StoreError(LLMAuditError):
+    """The store of responses cannot be used."""
 
 
 class RunError(LLMAuditError):

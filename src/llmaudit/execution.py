@@ -23,6 +23,7 @@ from llmaudit.run import (
     Waiver,
 )
 from llmaudit.stats import Limit, judge
+from llmaudit.store import ResponseStore, fingerprint
 from llmaudit.suite import AuditEntry, CheckEntry, Suite
 from llmaudit.types import Completion, Generate, Likelihood, Request, Response, Sample
 
@@ -44,22 +45,37 @@ class Execution:
     tokenizer_of: Callable[[str], Engine]
     progress: Progress
     smoke: bool = False
+    store: ResponseStore | None = None
+    seed: int = 0
     requests: int = 0
+    kept: int = 0
+    """How many of the requests the store answered."""
     generated_tokens: int = 0
     scored_tokens: int = 0
     _opened: list[Engine] = field(default_factory=list)
+    _model: str | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._model = fingerprint(self.engine.info, self.seed)
 
     def answer(self, requests: Iterable[Request], engine: Engine | None = None) -> list[Sample]:
         """Have requests answered, in their own order."""
         asked = list(two_per_cell(requests) if self.smoke else requests)
-        responses: list[Response | None] = [None] * len(asked)
-        self.progress(0, len(asked))
-        for done, (index, response) in enumerate((engine or self.engine).run(asked), start=1):
+        responses = self._kept(asked) if engine is None else {}
+        missing = [index for index in range(len(asked)) if index not in responses]
+        self.progress(len(responses), len(asked))
+        for place, response in (engine or self.engine).run([asked[index] for index in missing]):
+            index = missing[place]
             responses[index] = response
+            if engine is None:
+                self._keep(asked[index], response)
+            self.progress(len(responses), len(asked))
+        for response in responses.values():
             self._count(response)
-            self.progress(done, len(asked))
         self.requests += len(asked)
-        return [Sample(request, _given(response)) for request, response in zip(asked, responses, strict=True)]
+        if len(responses) < len(asked):
+            raise AssertionError("the engine left a request unanswered; it must yield a Failure instead")
+        return [Sample(request, responses[index]) for index, request in enumerate(asked)]
 
     def open_tokenizer(self, model: str) -> Engine:
         """Return an engine that answers Tokenize with the tokenizer of another model."""
@@ -71,6 +87,15 @@ class Execution:
         """Close what was opened on the way; the engine itself belongs to the session."""
         for engine in self._opened:
             engine.close()
+
+    def _kept(self, asked: Sequence[Request]) -> dict[int, Response]:
+        kept = self.store.get(self._model, asked) if self.store is not None and self._model is not None else {}
+        self.kept += len(kept)
+        return kept
+
+    def _keep(self, request: Request, response: Response) -> None:
+        if self.store is not None and self._model is not None:
+            self.store.put(self._model, self.engine.info.name, request, response)
 
     def _count(self, response: Response) -> None:
         if isinstance(response, Completion):
@@ -103,7 +128,7 @@ def finish(entry: AuditEntry, suite: Suite, execution: Execution) -> Finished:
     finally:
         execution.close()
     seconds = time.perf_counter() - started
-    timing = Timing(seconds, execution.requests, execution.generated_tokens, execution.scored_tokens)
+    timing = Timing(seconds, execution.requests, execution.kept, execution.generated_tokens, execution.scored_tokens)
     return Finished(entry, suite, measurement, samples, timing, execution.smoke)
 
 
@@ -229,9 +254,3 @@ def _asked(sample: Sample) -> str:
         return sample.response.prompt
     texts = [getattr(request, name, "") for name in ("prompt", "context", "continuation", "text")]
     return "".join(texts)
-
-
-def _given(response: Response | None) -> Response:
-    if response is None:
-        raise AssertionError("the engine left a request unanswered; it must yield a Failure instead")
-    return response

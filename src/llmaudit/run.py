@@ -167,6 +167,8 @@ class Timing:
 
     seconds: float = 0.0
     requests: int = 0
+    kept: int = 0
+    """How many requests an earlier run had answered."""
     generated_tokens: int = 0
     scored_tokens: int = 0
 

@@ -44,6 +44,7 @@ _OPTIONS = (
     _Option("samples", "N", "completions per cell, in place of what the suites say"),
     _Option("report-dir", "DIR", "folder for the reports (default: reports)"),
 )
+_NO_CACHE_HELP = "ask the model again for what an earlier run has stored, and store nothing"
 _SMOKE_HELP = "ask two requests per cell to see that everything runs; nothing is judged"
 
 
@@ -61,13 +62,13 @@ class Settings:
     seed: int
     samples: int | None
     smoke: bool
+    no_cache: bool
     report_dir: Path
 
     @classmethod
     def of(cls, config: pytest.Config) -> Settings:
         """Read the command line first, then the environment, then the ini file. Raises UsageError."""
         given = {option.name: _value(config, option) for option in _OPTIONS}
-        smoke = bool(config.getoption("llmaudit_smoke"))
         samples = given["samples"]
         return cls(
             model=given["model"],
@@ -79,7 +80,8 @@ class Settings:
             base_url=given["base-url"],
             seed=_whole("seed", given["seed"] or "0", least=0),
             samples=None if samples is None else _whole("samples", samples, least=1),
-            smoke=smoke or os.environ.get("LLMAUDIT_SMOKE", "") not in {"", "0"},
+            smoke=_flag(config, "smoke"),
+            no_cache=_flag(config, "no_cache"),
             report_dir=Path(given["report-dir"] or "reports"),
         )
 
@@ -92,6 +94,7 @@ def add_options(parser: pytest.Parser) -> list[str]:
         _add(group, left_out, option.name, dest=option.dest, metavar=option.metavar, default=None, help=option.help)
         parser.addini(option.dest, f"{option.help}; also {option.variable} in the environment", default=None)
     _add(group, left_out, "smoke", dest="llmaudit_smoke", action="store_true", default=False, help=_SMOKE_HELP)
+    _add(group, left_out, "no-cache", dest="llmaudit_no_cache", action="store_true", default=False, help=_NO_CACHE_HELP)
     return left_out
 
 
@@ -100,9 +103,8 @@ def left_out(config: pytest.Config) -> str | None:
     names = config.stash.get(LEFT_OUT, [])
     if not names:
         return None
-    return (
-        f"llmaudit: {', '.join(f'--{n}' for n in names)} belong to another plugin; use --llmaudit-{names[0]} and so on"
-    )
+    more = " and so on" if len(names) > 1 else ""
+    return f"llmaudit: another plugin has {', '.join(f'--{n}' for n in names)}; use --llmaudit-{names[0]}{more}"
 
 
 def _add(group: pytest.OptionGroup, left_out: list[str], name: str, **attributes: object) -> None:
@@ -123,6 +125,10 @@ def _value(config: pytest.Config, option: _Option) -> str | None:
     if given is None:
         given = config.getini(option.dest)
     return None if given is None or given == "" else str(given)
+
+
+def _flag(config: pytest.Config, name: str) -> bool:
+    return bool(config.getoption(f"llmaudit_{name}")) or os.environ.get(f"LLMAUDIT_{name.upper()}", "") not in {"", "0"}
 
 
 def _whole(name: str, text: str, *, least: int) -> int:

@@ -37,6 +37,7 @@ class Recorder:
         self._suites: dict[str, dict[str, Any]] = {}
         self._audits: dict[str, dict[str, Any]] = {}
         self._model: dict[str, Any] | None = None
+        self._notes: dict[str, None] = {}
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Refuse, before anything runs, what could only fail afterwards."""
@@ -71,6 +72,7 @@ class Recorder:
         if "audit" in data:
             self._audits[report.nodeid.rpartition("::")[0]] = {**data["audit"], "order": place}
             self._model = data["model"]
+            self._notes |= dict.fromkeys(data["notes"])
         self._config.hook.pytest_llmaudit_record(record=record)
 
     @pytest.hookimpl(trylast=True)
@@ -146,6 +148,7 @@ class Recorder:
             "suites": [self._suites[file] for file in _files(self._plan) if file in self._suites],
             "plan": self._plan,
             "audits": sorted(self._audits.values(), key=lambda audit: audit["order"]),
+            "notes": list(self._notes),
             "records": sorted(self._records.values(), key=lambda record: record["order"]),
         }
         assembled = TypeAdapter(run.Run).validate_python(data)

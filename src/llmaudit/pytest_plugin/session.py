@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from llmaudit.audit import Audit
+from llmaudit.cachedir import store_path
 from llmaudit.engines.base import Engine, EngineOptions
 from llmaudit.engines.build import build_tokenizer
 from llmaudit.plugins import BUILT_IN
@@ -16,6 +17,7 @@ from llmaudit.projects import project_aliases
 from llmaudit.pytest_plugin.options import Settings
 from llmaudit.pytest_plugin.recorder import run_folder
 from llmaudit.scorers.base import Scorer
+from llmaudit.store import ResponseStore, fingerprint
 
 __all__ = ["AuditSession", "activate", "catalog", "session_of"]
 
@@ -31,6 +33,7 @@ class AuditSession:
         self._config = config
         self._engine: Engine | None = None
         self._refusal: Exception | None = None
+        self._store: ResponseStore | None = None
 
     def options(self, model: str | None = None) -> EngineOptions:
         """Return what an engine is made from; `model` takes the place of the session's."""
@@ -61,12 +64,26 @@ class AuditSession:
         assert self._engine is not None  # noqa: S101 - the built-in hook raises or answers
         return self._engine
 
+    def store(self) -> ResponseStore | None:
+        """Return the store of responses, unless the user goes round it or nothing could be kept. Raises StoreError."""
+        if self.settings.no_cache or fingerprint(self.engine().info, self.settings.seed) is None:
+            return None
+        if self._store is None:
+            self._store = ResponseStore(store_path())
+        return self._store
+
+    def notes(self) -> list[str]:
+        """What happened on the way that a reader of the report must know."""
+        return [self._store.remark] if self._store is not None and self._store.remark else []
+
     def tokenizer(self, model: str) -> Engine:
         """Return the tokenizer of another model as an engine of its own."""
         return build_tokenizer(self.options(model))
 
     def pytest_sessionfinish(self) -> None:
-        """Free the model."""
+        """Free the model and close the store."""
+        if self._store is not None:
+            self._store.close()
         if self._engine is not None:
             self._engine.close()
             self._engine = None

@@ -90,7 +90,10 @@ class AuditNode(pytest.Collector):
         with ProgressLine(self.config, f"{self.suite.name} / {self.entry.name}") as progress:
             try:
                 progress.say("loading the model")
-                execution = Execution(state.engine(), state.tokenizer, progress, smoke=state.settings.smoke)
+                engine, settings = state.engine(), state.settings
+                execution = Execution(
+                    engine, state.tokenizer, progress, smoke=settings.smoke, store=state.store(), seed=settings.seed
+                )
                 self.finished = finish(self.entry, self.suite, execution)
             except ModelError as error:
                 # No other audit can run either: one message, not one per check.
@@ -114,7 +117,9 @@ class AuditNode(pytest.Collector):
         }
         if self.finished is not None:
             data["audit"] = to_plain(audit_record(self.finished))
-            data["model"] = to_plain(session_of(self.config).engine().info)
+            state = session_of(self.config)
+            data["model"] = to_plain(state.engine().info)
+            data["notes"] = state.notes()
         return data
 
     def _store_samples(self, folder: Path) -> None:

@@ -66,7 +66,7 @@ def summarise(terminal: Any, run: Run, report: Path | None) -> None:
     for record in records:
         if status(record, day) in {"fail", "inconclusive"} and record.role == "confirmatory":
             terminal.write_line(f"  {record.audit}::{record.check}: {_first_line(record.reason)}")
-    for banner in banners(run):
+    for banner in (*banners(run), *run.notes):
         terminal.write_line(banner, yellow=True)
     terminal.write_line(tally_sentence(run))
     if report is not None:

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from llmaudit.cachedir import cache_folder
 from llmaudit.engines.models import Source
 from llmaudit.errors import ModelError
 
-__all__ = ["cache_folder", "check_folder", "hash_weights", "local_folder"]
+__all__ = ["check_folder", "hash_weights", "local_folder"]
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "vocab.bpe")
 _HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
-
-
-def cache_folder() -> Path:
-    """Return the folder for what can be made again: $LLMAUDIT_CACHE, else the user's cache folder."""
-    if given := os.environ.get("LLMAUDIT_CACHE"):
-        return Path(given).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "llmaudit"
 
 
 def local_folder(source: Source, revision: str | None = None, *, weights: bool = True) -> Path:

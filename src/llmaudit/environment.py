@@ -22,7 +22,8 @@ _PACKAGES = (
     *("llmaudit", "torch", "transformers", "tokenizers", "accelerate", "bitsandbytes", "numpy", "scipy"),
     *("statsmodels", "pandas", "vaderSentiment", "pytest", "pytest-xdist"),
 )
-_SECRET = re.compile(r"(?i)\b(hf_|sk-|key[=:]|token[=:]|password[=:])\S+")
+# What a key or a password follows: a known beginning, a name that says so, or a user's name in an address.
+_SECRET = re.compile(r"(?i)(\bhf_|\bsk-|(?:key|token|password|secret)(?:[=:]|\s+(?=[^\s-]))|://(?=[^/\s]*@))[^\s@]+")
 
 
 def describe(arguments: Sequence[str], folder: Path) -> dict[str, Any]:

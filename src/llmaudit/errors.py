@@ -5,6 +5,7 @@
     ├── ModelError            a model cannot be named, found, trusted or loaded
     ├── EngineError           an engine cannot answer
     │   └── CapabilityError   an engine was asked for what it does not offer
+    ├── AuditError            a kind of audit breaks its own promises
     ├── StoreError            the store of responses cannot be used
     ├── RunError              a stored run is missing, damaged or of another schema
     └── ReportError           a report cannot be written
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "AuditError",
     "CapabilityError",
     "EngineError",
     "LLMAuditError",
@@ -53,6 +55,10 @@ class EngineError(LLMAuditError):
 
 class CapabilityError(EngineError):
     """An engine was asked for something that it does not offer."""
+
+
+class AuditError(LLMAuditError):
+    """A kind of audit breaks its own promises."""
 
 
 class StoreError(LLMAuditError):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from llmaudit.audit import CheckParams, Measurement, two_per_cell
 from llmaudit.engines.base import Engine
-from llmaudit.errors import CapabilityError
+from llmaudit.errors import AuditError, CapabilityError
 from llmaudit.run import (
     AuditRecord,
     EstimateRecord,
@@ -21,13 +24,23 @@ from llmaudit.run import (
     ScorerRecord,
     Timing,
     Waiver,
+    to_plain,
 )
 from llmaudit.stats import Limit, judge
 from llmaudit.store import ResponseStore, fingerprint
 from llmaudit.suite import AuditEntry, CheckEntry, Suite
-from llmaudit.types import Completion, Generate, Likelihood, Request, Response, Sample
+from llmaudit.types import Completion, Failure, Generate, Likelihood, Request, Response, Sample
 
-__all__ = ["Execution", "Finished", "audit_record", "blank_record", "finish", "record_check", "sample_lines"]
+__all__ = [
+    "Execution",
+    "Finished",
+    "audit_record",
+    "blank_record",
+    "finish",
+    "plain_audit",
+    "record_check",
+    "sample_lines",
+]
 
 #: Called with (answered so far, asked in all).
 Progress = Callable[[int, int], None]
@@ -127,15 +140,17 @@ def finish(entry: AuditEntry, suite: Suite, execution: Execution) -> Finished:
         measurement, samples = entry.audit.run(execution)
     finally:
         execution.close()
+    _check(entry, measurement)
     seconds = time.perf_counter() - started
-    timing = Timing(seconds, execution.requests, execution.kept, execution.generated_tokens, execution.scored_tokens)
+    timing = Timing(seconds, execution.requests, execution.generated_tokens, execution.scored_tokens, execution.kept)
     return Finished(entry, suite, measurement, samples, timing, execution.smoke)
 
 
 def blank_record(suite: Suite, entry: AuditEntry, check: CheckEntry, verdict: Outcome, reason: str) -> Record:
     """The record of a check that has no estimate: skipped, or not reached for an error."""
     params = check.params
-    waiver = Waiver(params.xfail.reason, params.xfail.expires.isoformat()) if params.xfail else None
+    expected = params.xfail or entry.audit.params.xfail
+    waiver = Waiver(expected.reason, expected.expires.isoformat()) if expected else None
     key = f"{suite.name}\x1f{entry.name}\x1f{check.metric}\x1f{check.content_hash}"
     return Record(
         id=hashlib.sha256(key.encode()).hexdigest()[:16],
@@ -191,10 +206,24 @@ def audit_record(finished: Finished) -> AuditRecord:
         ),
         figures=measurement.figures,
         tables=measurement.tables,
-        notes=measurement.notes,
+        notes=(*measurement.notes, *_failures(finished.samples)),
         prompts=tuple(dict.fromkeys(map(_asked, finished.samples))),
         timing=finished.timing,
     )
+
+
+def plain_audit(finished: Finished) -> dict[str, Any]:
+    """Return the audit's record as plain data, after a look at whether it can be read back. Raises AuditError."""
+    plain: dict[str, Any] = to_plain(audit_record(finished))
+    try:
+        TypeAdapter(AuditRecord).validate_python(plain)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise AuditError(
+            f"the kind {finished.entry.audit.kind} measured something odd: {place}: {first['msg']}"
+        ) from None
+    return plain
 
 
 def sample_lines(finished: Finished) -> Iterator[dict[str, Any]]:
@@ -239,8 +268,25 @@ def _evidence(finished: Finished, metric: str) -> tuple[Evidence, ...]:
     return tuple(found)
 
 
+def _check(entry: AuditEntry, measurement: Measurement) -> None:
+    known, measured = set(entry.audit.metrics), set(measurement.estimates)
+    wanted = {check.metric for check in entry.checks}
+    for names, what in ((measured - known, "does not declare"), (wanted - measured, "declares and does not measure")):
+        if names:
+            raise AuditError(f"the kind {entry.audit.kind} {what} {', '.join(sorted(names))}")
+
+
+def _failures(samples: Sequence[Sample]) -> list[str]:
+    """Say why requests failed, with the commonest reason."""
+    errors = Counter(sample.response.error for sample in samples if isinstance(sample.response, Failure))
+    if not errors:
+        return []
+    (error, count), *_ = errors.most_common(1)
+    return [f"{errors.total()} of {len(samples)} requests failed; {count} of them with: {error}"]
+
+
 def _family(suite: Suite, role: str) -> int:
-    """How many checks of a role the suite declares that have a p-value to adjust."""
+    """How many checks of a role the suite declares, but for exact ones; where one has no p-value it counts as p = 1."""
     return sum(
         check.params.role == role and not entry.audit.metrics[check.metric].deterministic
         for entry in suite.audits

@@ -9,6 +9,7 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from llmaudit.stats import (
     clopper_pearson,
@@ -21,7 +22,7 @@ from llmaudit.stats import (
 )
 from llmaudit.types import Estimate, Interval
 
-__all__ = ["LEVEL", "Cells", "Scored", "gap_estimates", "group_means"]
+__all__ = ["LEVEL", "Cells", "Scored", "gap_estimates", "group_means", "proportion_interval"]
 
 LEVEL = 0.90
 #: Share of unusable answers above which a group's other answers cannot stand for it.
@@ -137,7 +138,7 @@ def _facet(
         missing=int((used & ~finite).sum()),
         p_value=sign_flip(kept, seed) if kept.size else None,
         effect_size=hedges_g_paired(kept) if kept.size else None,
-        problem=_too_much_missing(scored, cells),
+        problem=_too_much_missing(scored, cells, pair),
         cluster_values=dict(zip(cells.clusters, differences.tolist(), strict=True)),
         details={**details, **spread},
     )
@@ -161,38 +162,49 @@ def _worst(scored: Scored, means: NDArray[np.float64], facets: Sequence[Estimate
         clusters=min(facet.clusters for facet in facets),
         missing=missing,
         p_value=null.p_value if null else None,
+        # A pair that cannot be judged may be the worst one.
+        problem=next((other.problem for other in facets if other.problem), None),
         details={**facet.details, **details},
     )
 
 
-def _intervals(scored: Scored, columns: Sequence[NDArray[np.float64]]) -> list[Interval | None]:
-    """Intervals of mean differences that hold together.
+def proportion_interval(column: NDArray[np.float64], level: float) -> Interval | None:
+    """Return an interval of the mean over clusters of a proportion, or of a difference of two.
 
-    Where no cluster shows any difference in a proportion, the t interval would have no width and claim to know that
-    none ever will. Of C clusters without one, at most 1 - (alpha/K)^(1/C) of all clusters have one (Clopper and
-    Pearson 1934), and a cluster differs by 1 at most: that bounds the mean.
+    Rare events leave most clusters, or all, without any: the t interval is then too narrow, and where no cluster has
+    one it has no width at all. Two pseudo-clusters that differ by h, one each way, are added (in the spirit of Agresti
+    and Caffo 2000, The American Statistician 54), with h such that C clusters without any event give the exact bound
+    1 - ((1 - level)/2)^(1/C) on the share of clusters with one (Clopper and Pearson 1934). Every event widens it.
     """
-    found = simultaneous_t_intervals(columns, LEVEL)
+    size = int(column.size)
+    bound = clopper_pearson(0, size, level) if size > 1 else None
+    if bound is None:
+        return None
+    quantile = float(stats.t.ppf((1 + level) / 2, size + 1))
+    h = bound.high / (quantile * math.sqrt(2 / ((size + 1) * (size + 2))))
+    found = t_interval(np.append(column, [h, -h]), level)
+    return found and replace(found, method="t on cluster means with two pseudo-clusters")
+
+
+def _intervals(scored: Scored, columns: Sequence[NDArray[np.float64]]) -> list[Interval | None]:
+    """Intervals of mean differences that hold together."""
     if scored.unit != "proportion":
-        return found
-    level = 1 - (1 - LEVEL) / len(columns)
-    for number, column in enumerate(columns):
-        if column.size and not column.any() and (bound := clopper_pearson(0, column.size, level)):
-            found[number] = Interval(-bound.high, bound.high, LEVEL, "Clopper-Pearson on clusters without a difference")
-    return found
+        return simultaneous_t_intervals(columns, LEVEL)
+    found = [proportion_interval(column, 1 - (1 - LEVEL) / len(columns)) for column in columns]
+    return [interval and replace(interval, level=LEVEL) for interval in found]
 
 
-def _too_much_missing(scored: Scored, cells: Cells) -> str | None:
-    shares = dict(zip(cells.groups, cells.missing(scored.values).tolist(), strict=True))
-    group = max(shares, key=lambda name: -1.0 if math.isnan(shares[name]) else shares[name])
-    if math.isnan(shares[group]):
+def _too_much_missing(scored: Scored, cells: Cells, pair: tuple[int, int]) -> str | None:
+    missing = cells.missing(scored.values)
+    shares = {cells.groups[number]: float(missing[number]) for number in pair}
+    if any(map(math.isnan, shares.values())):
         return "there are no answers"
-    if shares[group] > MAX_MISSING:
-        return f"{shares[group]:.0%} of the answers for {group} could not be used (at most {MAX_MISSING:.0%})"
-    least = min(shares, key=shares.__getitem__)
-    if shares[group] - shares[least] > MAX_MISSING_GAP:
+    most, least = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
+    if shares[most] > MAX_MISSING:
+        return f"{shares[most]:.0%} of the answers for {most} could not be used (at most {MAX_MISSING:.0%})"
+    if shares[most] - shares[least] > MAX_MISSING_GAP:
         return (
-            f"answers are not missing at random: {shares[group]:.0%} could not be used for {group}, {shares[least]:.0%}"
+            f"answers are not missing at random: {shares[most]:.0%} could not be used for {most}, {shares[least]:.0%}"
             f" for {least}"
         )
     return None

@@ -91,6 +91,11 @@ def render(template: str, group: Group) -> str:
     return "".join([*parts, template[end:]])
 
 
+#: Whether the subject is plural -> the forms that do not agree with it.
+_OTHER_FORMS = {
+    True: tuple(singular for _, singular in _VERBS.values()),
+    False: tuple(plural for plural, _ in _VERBS.values()),
+}
 _LINTS = (
     (re.compile(r"\s{2,}"), "two spaces in a row"),
     (re.compile(r"\s[,.;:!?](?:\s|$)"), "a space before a punctuation mark"),
@@ -98,7 +103,7 @@ _LINTS = (
     (re.compile(r"\b[Aa]n?\s+(?:an?|the)\b"), "two articles in a row"),
     (re.compile(r"\b[Tt]he\s+(?:an?|the)\b"), "two articles in a row"),
     (re.compile(r"\b[Aa]\s+(?=[aeio])(?!one\b|once\b|eu|uni)"), "'a' before a vowel"),
-    (re.compile(r"\b[Aa]n\s+(?=[bcdfgjklmnpqrstvwxyz])"), "'an' before a consonant"),
+    (re.compile(r"\b[Aa]n\s+(?=[bcdfgjklmnpqrstvwyz])"), "'an' before a consonant"),
 )
 _DOUBLES = {"had", "that"}  # "what she had had", "that that" are grammatical
 
@@ -116,7 +121,11 @@ def lint(template: str, group: Group) -> str | None:
             return f"{problem} in {text!r}"
     if text != text.strip():
         return f"a space at the start or end of {text!r}"
-    wrong = _VERBS_OF_OTHER_NUMBER[group.number]
+    plural = PRONOUNS[group.pronouns][-1]
+    if match := re.search(rf"\{{subject\}}\s+({'|'.join(_OTHER_FORMS[plural])})\b", template):
+        slot = next(name for name, forms in _VERBS.items() if match.group(1) in forms)
+        return f"{match.group(1)!r} does not agree with {group.pronouns!r} in {text!r}; write {{pronoun_{slot}}}"
+    wrong = _OTHER_FORMS[group.number == "plural"]
     # Only where {group} opens a sentence it is surely the verb's subject ("next to {group} was" is not).
     if match := re.search(rf"(?:^|[.!?\"“]\s*)\{{group\}}\s+({'|'.join(wrong)})\b", template):
         slot = next(name for name, forms in _VERBS.items() if match.group(1) in forms)
@@ -124,9 +133,3 @@ def lint(template: str, group: Group) -> str | None:
     if group.number == "plural" and re.search(r"\b[Aa]n?\s+\{group\}", template):
         return f"an article before the plural {group.noun!r} in {text!r}"
     return None
-
-
-_VERBS_OF_OTHER_NUMBER = {
-    "plural": tuple(singular for _, singular in _VERBS.values()),
-    "singular": tuple(plural for plural, _ in _VERBS.values()),
-}

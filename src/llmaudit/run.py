@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from llmaudit.audit import Figure, Setting, Table
@@ -167,10 +168,10 @@ class Timing:
 
     seconds: float = 0.0
     requests: int = 0
-    kept: int = 0
-    """How many requests an earlier run had answered."""
     generated_tokens: int = 0
     scored_tokens: int = 0
+    kept: int = 0
+    """How many of the requests an earlier run had answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +320,8 @@ def to_plain(value: Any) -> Any:
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [to_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return to_plain(value.item())
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int):

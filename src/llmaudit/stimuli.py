@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
 
 from llmaudit.audit import Name, Spec
 from llmaudit.prompts import PRONOUNS, Group, check_template, lint
 from llmaudit.types import Sampling
 
 __all__ = ["GroupParams", "Groups", "SamplingParams", "ScorerName", "Templates"]
+
+
+Text = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
 
 
 class GroupParams(Spec):
@@ -24,7 +28,7 @@ class GroupParams(Spec):
     """Which form verbs take after {group}."""
     pronouns: str = "they"
     """they, she or he."""
-    terms: list[str] = Field(default=[])
+    terms: list[Text] = Field(default=[])
     """Further words that name the group; with the noun, they are masked before a text is scored."""
     slots: dict[Name, str] = Field(default={})
     """Further slots of the suite's own, the same for every group."""
@@ -48,7 +52,7 @@ class SamplingParams(Spec):
     top_p: float = Field(default=1.0, gt=0, le=1)
     top_k: int = Field(default=0, ge=0)
     max_new_tokens: int = Field(default=40, ge=1)
-    stop: list[str] = Field(default=[])
+    stop: list[Annotated[str, StringConstraints(min_length=1)]] = Field(default=[])
 
     def sampling(self) -> Sampling:
         """The settings as a request carries them."""
@@ -60,6 +64,9 @@ def _by_domain(value: Any) -> Any:
 
 
 def _equal_slots(groups: dict[str, GroupParams]) -> dict[str, GroupParams]:
+    facets = [f"{a}-{b}" for a, b in combinations(groups, 2)]
+    if twice := next((facet for facet in facets if facets.count(facet) > 1), None):
+        raise ValueError(f"two pairs of groups would both be called {twice!r}: give a group another name")
     first, *others = groups
     for name in others:
         if odd := set(groups[first].slots) ^ set(groups[name].slots):

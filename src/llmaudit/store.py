@@ -56,6 +56,7 @@ class ResponseStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.remark: str | None = None
+        self._broken = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._database = self._open()
@@ -66,6 +67,8 @@ class ResponseStore:
         except sqlite3.DatabaseError as error:
             aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
             path.rename(aside)
+            for companion in ("-wal", "-shm"):  # of the damaged file: SQLite would play them into the new one
+                path.with_name(path.name + companion).unlink(missing_ok=True)
             self.remark = f"the store of responses was damaged ({error}) and is now {aside.name}; a new one was begun"
             self._database = self._open()
 
@@ -80,13 +83,18 @@ class ResponseStore:
             chunk = keys[start : start + _CHUNK]
             marks = ",".join("?" * len(chunk))
             query = f"SELECT key, kind, body FROM responses WHERE key IN ({marks})"  # noqa: S608 - question marks only
-            for key, kind, body in self._database.execute(query, chunk):
+            try:
+                rows = self._database.execute(query, chunk).fetchall()
+            except sqlite3.DatabaseError as error:
+                self._damaged(error)
+                return {}
+            for key, kind, body in rows:
                 found |= dict.fromkeys(places[key], _response(kind, json.loads(body)))
         return found
 
     def put(self, model: str, name: str, request: Request, response: Response) -> None:
         """Keep a response; a failure is not kept, since another try may succeed. `name` is for people."""
-        if isinstance(response, Failure):
+        if isinstance(response, Failure) or self._broken:
             return
         body = json.dumps(asdict(response), ensure_ascii=False)
         row = (_key(model, request), type(response).__name__, body, name, time.time())
@@ -94,6 +102,8 @@ class ResponseStore:
             self._database.execute("INSERT OR REPLACE INTO responses VALUES (?, ?, ?, ?, ?)", row)
         except sqlite3.OperationalError as error:
             raise StoreError(f"{self.path}: a response could not be kept ({error}); those before it are safe") from None
+        except sqlite3.DatabaseError as error:
+            self._damaged(error)
 
     def sizes(self) -> list[StoreSize]:
         """What is held, by model, the newest first."""
@@ -109,6 +119,11 @@ class ResponseStore:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+    def _damaged(self, error: sqlite3.DatabaseError) -> None:
+        """Go on without the store: losing what it saves is no reason to lose the run."""
+        self._broken = True
+        self.remark = f"the store of responses {self.path} is damaged ({error}) and was not used; delete it"
 
     def _open(self) -> sqlite3.Connection:
         # No transaction spans two responses: each is committed on its own. In WAL mode that survives a killed process,

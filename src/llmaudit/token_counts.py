@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -19,6 +21,8 @@ __all__ = ["Array", "count", "ratio_estimates"]
 LEVEL = 0.90
 #: Share of unknown tokens above which a token count says nothing (Petrov et al. 2023, section 3).
 MAX_UNKNOWN = 0.10
+#: Share of sentences without a count above which the others cannot stand for them.
+MAX_MISSING = 0.20
 
 Array = NDArray[np.float64]
 
@@ -27,7 +31,7 @@ _WORD = re.compile(r"\S+")
 
 def count(language: str, samples: Sequence[Sample]) -> dict[str, Array]:
     """Count per sentence, NaN where it could not be tokenized."""
-    mine = [sample for sample in samples if sample.request.factors["language"] == language]
+    mine = [s for s in samples if s.request.factors["language"] == language and "list" not in s.request.factors]
     rows = [_count_one(sample) for sample in mine]
     names = ("tokens", "words", "characters", "bytes", "continued", "fragments", "unknown", "broken")
     return {name: np.array([row.get(name, math.nan) for row in rows], dtype=np.float64) for name in names}
@@ -54,13 +58,9 @@ def _continued(text: str, tokens: Tokens) -> float:
     """Number of words in which two or more tokens start; a leading space belongs to the word behind it."""
     if len(tokens.starts) != len(tokens.ids):
         return math.nan
-    words = [match.span() for match in _WORD.finditer(text)]
-    inside = [0] * len(words)
-    for start in tokens.starts:
-        word = next((number for number, (_, end) in enumerate(words) if start < end), None)
-        if word is not None:
-            inside[word] += 1
-    return float(sum(count > 1 for count in inside))
+    ends = [match.end() for match in _WORD.finditer(text)]
+    inside = Counter(bisect_right(ends, start) for start in tokens.starts)
+    return float(sum(inside[word] > 1 for word in range(len(ends))))
 
 
 def ratio_estimates(
@@ -74,18 +74,16 @@ def ratio_estimates(
     if not pairs:
         return {}
     kept = {language: _complete(*pair) for language, pair in pairs.items()}
-    facets = [
-        _facet(f"{name}.{language}", metric, *kept[language], lost=len(pairs[language][0]) - len(kept[language][0]))
-        for language in pairs
-    ]
-    facets = [
-        replace(facet, problem=_too_much_unknown(unknown[language]))
-        for language, facet in zip(pairs, facets, strict=True)
-    ]
+    facets = []
+    for language, (over, under) in pairs.items():
+        facet = _facet(f"{name}.{language}", metric, over, under)
+        facets.append(replace(facet, problem=_problem(facet.missing, len(over), unknown[language])))
     overs, unders = zip(*kept.values(), strict=True)
     intervals = simultaneous_ratio_intervals(overs, unders, LEVEL)
     worst = worst_of(intervals, [facet.value for facet in facets], metric.better)
-    bare = replace(facets[worst.facet], metric=name, value=worst.value, interval=worst.interval)
+    # A language that cannot be judged may be the worst one.
+    problem = next((f"{facet.metric}: {facet.problem}" for facet in facets if facet.problem), None)
+    bare = replace(facets[worst.facet], metric=name, value=worst.value, interval=worst.interval, problem=problem)
     return {name: bare, **{facet.metric: facet for facet in facets}}
 
 
@@ -94,8 +92,10 @@ def _complete(over: Array, under: Array) -> tuple[Array, Array]:
     return over[finite], under[finite]
 
 
-def _facet(metric_name: str, metric: Metric, over: Array, under: Array, *, lost: int) -> Estimate:
-    ratios = np.divide(over, under, out=np.full(len(over), math.nan), where=under > 0)
+def _facet(metric_name: str, metric: Metric, all_over: Array, all_under: Array) -> Estimate:
+    # Labelled before anything is left out: a sentence keeps its number whatever happens to the others.
+    ratios = np.divide(all_over, all_under, out=np.full(len(all_over), math.nan), where=all_under > 0)
+    over, under = _complete(all_over, all_under)
     return Estimate(
         metric=metric_name,
         value=float(over.sum() / under.sum()) if under.sum() else math.nan,
@@ -104,10 +104,14 @@ def _facet(metric_name: str, metric: Metric, over: Array, under: Array, *, lost:
         better=metric.better,
         n=len(over),
         clusters=len(over),
-        missing=lost,
+        missing=len(all_over) - len(over),
         cluster_values={f"sentence {number:03}": float(ratio) for number, ratio in enumerate(ratios, start=1)},
     )
 
 
-def _too_much_unknown(share: float) -> str | None:
-    return f"{share:.0%} of the tokens are unknown (at most {MAX_UNKNOWN:.0%})" if share > MAX_UNKNOWN else None
+def _problem(missing: int, asked: int, unknown: float) -> str | None:
+    if missing > MAX_MISSING * asked:
+        return f"{missing} of {asked} sentences could not be counted"
+    if unknown > MAX_UNKNOWN:
+        return f"{unknown:.0%} of the tokens are unknown (at most {MAX_UNKNOWN:.0%})"
+    return None

@@ -13,11 +13,13 @@ from typing import Any
 # pytester forgets the modules that a run inside this process imported, and numpy and its like cannot be imported
 # twice. What stays imported is also what makes these runs fast.
 import matplotlib.backends.backend_pdf
-import matplotlib.backends.backend_svg
+import matplotlib.backends.backend_svg  # noqa: F401 - see above
 import pytest
 import vaderSentiment.vaderSentiment  # noqa: F401 - see above
 
+import llmaudit.environment
 import llmaudit.pytest_plugin.suite_nodes
+import llmaudit.pytest_plugin.terminal
 import llmaudit.pytest_plugin.writing
 import llmaudit.report  # noqa: F401 - see above
 from llmaudit import Run, load_run
@@ -25,6 +27,7 @@ from llmaudit import Run, load_run
 #: Answers as FakeEngine does, or as `handler` says, and notes in asked.jsonl what was asked and in loads.txt when a
 #: model was loaded.
 _CONFTEST = """\
+import dataclasses
 import json
 import os
 import pathlib
@@ -55,7 +58,9 @@ def noted(request):
 def pytest_llmaudit_make_engine(options):
     note("loads.txt", options.model)
     {load}
-    return llmaudit.FakeEngine(noted, seed=options.seed, name=options.model{capabilities})
+    engine = llmaudit.FakeEngine(noted, seed=options.seed, name=options.model{capabilities})
+    engine.info = dataclasses.replace(engine.info, sha256={sha256!r})
+    return engine
 """
 
 _NO_HANDLER = """\
@@ -92,11 +97,21 @@ class Project:
         #: Given to every run: an engine without a model. It is the conftest's, which is asked before the built-in ones.
         self.options = ["--engine=fake", "--model=tiny", "-pno:hypothesispytest", "-pno:anyio"]
 
-    def engine(self, handler: str = _NO_HANDLER, *, load: str = "pass", capabilities: str = "") -> None:
-        """Let the model answer by `handler(request)`, and `load` happen when it is loaded."""
+    def engine(
+        self,
+        handler: str = _NO_HANDLER,
+        *,
+        load: str = "pass",
+        capabilities: str = "",
+        sha256: str | None = None,
+    ) -> None:
+        """Let the model answer by `handler(request)`, and `load` happen when it is loaded.
+
+        The answers of a model whose hash is known are kept for the next run.
+        """
         capabilities = f", capabilities=frozenset({{{capabilities}}})" if capabilities else ""
-        text = _CONFTEST.format(handler=textwrap.dedent(handler), load=load, capabilities=capabilities)
-        self.file("conftest.py", text)
+        handler = textwrap.dedent(handler)
+        self.file("conftest.py", _CONFTEST.format(handler=handler, load=load, capabilities=capabilities, sha256=sha256))
 
     def file(self, name: str, text: str) -> Path:
         """Write a file."""
@@ -165,4 +180,5 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     """An empty project with an engine."""
     for variable in [name for name in os.environ if name.startswith("LLMAUDIT_")]:
         monkeypatch.delenv(variable)
+    monkeypatch.setenv("LLMAUDIT_CACHE", str(pytester.path / "cache"))
     return Project(pytester)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _OTHER = """\
 def pytest_addoption(parser):
-    parser.{where}.addoption("--model", dest="their_model", help="their model")
+    {where}.addoption("--model", dest="their_model", help="their model")
 """
 
 _ANSWERS = """\
@@ -55,10 +55,10 @@ def test_both_spellings(project: Project, spelling: str) -> None:
     assert _model(project, f"{spelling}=given") == "given"
 
 
-@pytest.mark.parametrize("where", ["getgroup('theirs')", "getgroup('llmaudit')", ""])
+@pytest.mark.parametrize("where", ["parser.getgroup('theirs')", "parser.getgroup('llmaudit')", "parser"])
 def test_another_plugin_has_the_short_spelling(project: Project, where: str) -> None:
     project.suite()
-    project.file("theirs.py", _OTHER.format(where=where).replace("..", "."))
+    project.file("theirs.py", _OTHER.format(where=where))
     project.pytester.syspathinsert()
     project.options.remove("--model=tiny")
     result = project.run("-ptheirs", "--model=theirs", "--llmaudit-model=ours", "-k", "words")
@@ -75,7 +75,7 @@ def test_another_plugin_has_the_short_spelling(project: Project, where: str) -> 
 def test_a_conftest_takes_the_short_spelling(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.suite()
     (project.path / "conftest.py").write_text(
-        (project.path / "conftest.py").read_text() + _OTHER.format(where="getgroup('theirs')")
+        (project.path / "conftest.py").read_text() + _OTHER.format(where="parser")
     )
     monkeypatch.setenv("LLMAUDIT_LONG_OPTIONS_ONLY", "1")
     project.options[:2] = ["--llmaudit-engine=fake", "--llmaudit-model=ours"]
@@ -113,13 +113,9 @@ def test_help(project: Project) -> None:
     )
 
 
-def _answers(project: Project) -> list[str]:
-    return [sample["text"] for sample in project.samples()]
-
-
 def test_seed(project: Project) -> None:
     project.suite(_ANSWERS)
-    answers = {}
+    answers: dict[str, list[str]] = {}
     for seed in ("0", "1", "1"):
         project.run("--seed", seed, "--report-dir", f"reports{seed}").assert_outcomes(passed=1)
         result = project.result(f"reports{seed}")

@@ -71,7 +71,10 @@ def test_a_node_id_selects_one_check(project: Project) -> None:
     [
         (["-m", "bias"], ["answers::length_gap"]),
         (["-m", "not bias"], ["tokens::single_token_rate", "tokens::tokens_per_word"]),
-        (["-m", "tokenization or bias"], ["tokens::single_token_rate", "tokens::tokens_per_word", "answers::length_gap"]),
+        (
+            ["-m", "tokenization or bias"],
+            ["tokens::single_token_rate", "tokens::tokens_per_word", "answers::length_gap"],
+        ),
         (["-k", "exploratory"], ["tokens::tokens_per_word"]),
         (["-k", "tokenization and not exploratory"], ["tokens::single_token_rate"]),
     ],

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 #: FakeEngine says that its vocabulary has 1000 tokens. Two sentences are too few clusters to decide anything about
 #: text like them.
-_PASS = "vocabulary_size: {min: 500}"
-_FAIL = "special_tokens: {max: 1}"
+_GOOD = "vocabulary_size: {min: 500}"
+_BAD = "special_tokens: {max: 1}"
 _UNDECIDED = "fertility: {max: 3}"
 
 _LATER = "expires: 2999-01-01"
@@ -34,7 +34,7 @@ def _waived(check: str) -> str:
 
 
 def test_words(project: Project) -> None:
-    project.suite(_suite(_PASS, _FAIL, _UNDECIDED, "tokens_per_word: {role: exploratory}"))
+    project.suite(_suite(_GOOD, _BAD, _UNDECIDED, "tokens_per_word: {role: exploratory}"))
     result = project.run("-v")
     result.stdout.fnmatch_lines(
         [
@@ -48,12 +48,12 @@ def test_words(project: Project) -> None:
 
 
 def test_letters(project: Project) -> None:
-    project.suite(_suite(_PASS, _FAIL, _UNDECIDED, "tokens_per_word: {role: exploratory}"))
+    project.suite(_suite(_GOOD, _BAD, _UNDECIDED, "tokens_per_word: {role: exploratory}"))
     project.run().stdout.fnmatch_lines(["facts.audit.yaml .Fi.*"])
 
 
 def test_a_failure_is_one_sentence(project: Project) -> None:
-    project.suite(_suite(_FAIL))
+    project.suite(_suite(_BAD))
     result = project.run()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
@@ -70,7 +70,7 @@ def test_a_failure_is_one_sentence(project: Project) -> None:
 
 
 def test_a_pass_passes(project: Project) -> None:
-    project.suite(_suite(_PASS))
+    project.suite(_suite(_GOOD))
     result = project.run()
     assert result.ret == pytest.ExitCode.OK
     assert not project.result().records[0].gates
@@ -120,12 +120,14 @@ def test_exploratory_never_fails(project: Project, check: str, word: str) -> Non
     result = project.run("-v")
     result.assert_outcomes(passed=1)
     assert result.ret == pytest.ExitCode.OK
-    result.stdout.re_match_lines([rf".*::text::\w+ {word} .*", r"(PASSED|FAILED|MEASURED|INCONCLUSIVE) \(exploratory\) .*"])
+    result.stdout.re_match_lines(
+        [rf".*::text::\w+ {word} .*", r"(PASSED|FAILED|MEASURED|INCONCLUSIVE) \(exploratory\) .*"]
+    )
     assert not project.result().records[0].gates
 
 
 def test_a_waived_failure(project: Project) -> None:
-    project.suite(_suite(_waived(_FAIL)))
+    project.suite(_suite(_waived(_BAD)))
     result = project.run("-v", "-rx")
     result.assert_outcomes(xfailed=1)
     assert result.ret == pytest.ExitCode.OK
@@ -144,7 +146,7 @@ def test_a_waived_failure(project: Project) -> None:
 
 
 def test_a_waived_check_that_passes(project: Project) -> None:
-    project.suite(_suite(_waived(_PASS)))
+    project.suite(_suite(_waived(_GOOD)))
     result = project.run("-v")
     result.assert_outcomes(xpassed=1)
     assert result.ret == pytest.ExitCode.OK, "a pass is not a fault, also where the project says xfail_strict"
@@ -153,7 +155,7 @@ def test_a_waived_check_that_passes(project: Project) -> None:
 
 
 def test_a_strict_project_does_not_fail_for_a_waived_check_that_passes(project: Project) -> None:
-    project.suite(_suite(_waived(_PASS)))
+    project.suite(_suite(_waived(_GOOD)))
     assert project.run("-o", "xfail_strict=true").ret == pytest.ExitCode.OK
 
 
@@ -172,14 +174,14 @@ def test_a_waiver_does_not_excuse_an_error(project: Project) -> None:
             raise llmaudit.EngineError("the server went away")
         """
     )
-    project.suite(_suite(_waived(_FAIL)))
+    project.suite(_suite(_waived(_BAD)))
     result = project.run("-v")
     result.assert_outcomes(errors=1)
     assert project.verdicts() == {"text::special_tokens": "error"}
 
 
 def test_a_waiver_of_a_whole_audit(project: Project) -> None:
-    project.suite(_suite(_PASS, _FAIL, _UNDECIDED, more=f"xfail: {{reason: known since May, {_LATER}}}"))
+    project.suite(_suite(_GOOD, _BAD, _UNDECIDED, more=f"xfail: {{reason: known since May, {_LATER}}}"))
     result = project.run("-v")
     result.stdout.fnmatch_lines(
         [
@@ -191,7 +193,7 @@ def test_a_waiver_of_a_whole_audit(project: Project) -> None:
 
 
 def test_an_expired_waiver(project: Project) -> None:
-    project.suite(_suite(_waived(_FAIL).replace("2999", "2020")))
+    project.suite(_suite(_waived(_BAD).replace("2999", "2020")))
     result = project.run()
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(
@@ -204,7 +206,7 @@ def test_an_expired_waiver(project: Project) -> None:
 
 
 def test_a_skipped_check(project: Project) -> None:
-    project.suite(_suite("special_tokens: {max: 1, skip: {reason: not for this model}}", _PASS))
+    project.suite(_suite("special_tokens: {max: 1, skip: {reason: not for this model}}", _GOOD))
     result = project.run("-v", "-rs")
     result.assert_outcomes(skipped=1, passed=1)
     result.stdout.fnmatch_lines(
@@ -221,7 +223,7 @@ def test_a_skipped_check(project: Project) -> None:
 
 
 def test_a_skipped_audit_does_not_ask(project: Project) -> None:
-    project.suite(_suite(_PASS, _FAIL, more="skip: {reason: not for this model}"))
+    project.suite(_suite(_GOOD, _BAD, more="skip: {reason: not for this model}"))
     result = project.run()
     result.assert_outcomes(skipped=2)
     assert result.ret == pytest.ExitCode.OK
@@ -256,15 +258,13 @@ def test_smoke(project: Project, spelling: str) -> None:
     )
     run = project.result()
     assert run.smoke
-    assert [(record.verdict, record.reason) for record in run.records] == [
-        ("measured", "smoke run: nothing is judged")
-    ]
+    assert [(record.verdict, record.reason) for record in run.records] == [("measured", "smoke run: nothing is judged")]
     assert len(project.asked) == 2 * 2 * 2, "two requests for each of two domains and two groups"
 
 
 def test_smoke_from_the_environment(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLMAUDIT_SMOKE", "1")
-    project.suite(_suite(_FAIL))
+    project.suite(_suite(_BAD))
     assert project.run().ret == pytest.ExitCode.OK
     assert project.result().smoke
 
@@ -276,6 +276,6 @@ def test_an_error_fails_a_smoke_run(project: Project) -> None:
             raise llmaudit.EngineError("the server went away")
         """
     )
-    project.suite(_suite(_PASS))
+    project.suite(_suite(_GOOD))
     assert project.run("--smoke").ret == pytest.ExitCode.TESTS_FAILED
     assert project.verdicts() == {"text::vocabulary_size": "error"}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from llmaudit.gaps import Cells, Scored, gap_estimates, group_means
+from llmaudit.gaps import Cells, Scored, gap_estimates, group_means, proportion_interval
 from llmaudit.types import Estimate
 
 Row = tuple[str, str, float]
@@ -141,7 +141,7 @@ def test_a_proportion_that_never_differed_gets_the_bound_of_clopper_and_pearson(
         assert estimate.interval is not None
         assert estimate.interval.high == pytest.approx(bound)
         assert estimate.interval.low == pytest.approx(0 if name == "gap" else -bound)
-        assert "Clopper-Pearson" in estimate.interval.method
+        assert "pseudo-clusters" in estimate.interval.method
 
 
 def test_other_units_that_never_differed_get_an_interval_without_width() -> None:
@@ -150,11 +150,19 @@ def test_other_units_that_never_differed_get_an_interval_without_width() -> None
     assert (interval.low, interval.high) == (0, 0)
 
 
-def test_a_proportion_that_differed_once_gets_the_t_interval() -> None:
-    interval = gaps(level({"a": [0.0] * 11 + [0.5], "b": [0.0] * 12}), unit="proportion")["gap.a-b"].interval
-    assert interval is not None
-    assert "t" in interval.method
-    assert interval.high == pytest.approx(0.5 / 12 + stats.t.ppf(0.95, 11) * (0.5 / 12))
+@pytest.mark.parametrize("clusters", [6, 10, 20, 48])
+@pytest.mark.parametrize("size", [0.1, 0.25, 1.0])
+def test_more_events_never_make_a_proportion_look_better(clusters: int, size: float) -> None:
+    # The plain t interval of one event in many clusters is narrower than the bound where none was seen.
+    highs = []
+    for events in range(4):
+        column = np.array([size] * events + [0.0] * (clusters - events))
+        interval = proportion_interval(column, 0.9)
+        assert interval is not None
+        assert interval.low <= column.mean() <= interval.high
+        highs.append(interval.high)
+    assert highs == sorted(highs)
+    assert len(set(highs)) == len(highs)
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_the_stored_text_is_json_without_numbers_that_json_lacks() -> None:
     assert "folder" not in data
     assert data["schema_version"] == SCHEMA_VERSION
     assert data["timings"] == {
-        "s/gender": {"seconds": 1.5, "requests": 20, "generated_tokens": 300, "scored_tokens": 0}
+        "s/gender": {"seconds": 1.5, "requests": 20, "generated_tokens": 300, "scored_tokens": 0, "kept": 0}
     }
     assert data["audits"][0]["estimates"][0]["cluster_values"] == {"{group} are": 0.1, "in {group}": None}
     assert data["audits"][0]["estimates"][0]["details"] == {"null mean": 0.05, "null 95th percentile": None}

@@ -131,7 +131,7 @@ class Tokenization(Audit["Tokenization.Params"]):
             for number, sentence in enumerate(sentences, start=1):
                 yield Tokenize(sentence, f"sentence {number:03}", {"language": language})
         for word in self.params.words:
-            yield Tokenize(f" {word}", word, {"language": "words"})
+            yield Tokenize(f" {word}", word, {"language": "words", "list": "words"})
 
     def problems(self) -> Mapping[str, str]:
         """A ratio over too few sentences cannot be decided; a count can."""
@@ -164,9 +164,11 @@ class Tokenization(Audit["Tokenization.Params"]):
         if other and counts:
             against = {language: count(language, other) for language in self.params.parallel}
             pairs = {language: (counts[language]["tokens"], against[language]["tokens"]) for language in counts}
-            estimates |= ratio_estimates("tokens_ratio", AGAINST, pairs, _unknown(counts))
+            mine, theirs = _unknown(counts), _unknown(against)
+            unknown = {language: max(share, theirs[language]) for language, share in mine.items()}
+            estimates |= ratio_estimates("tokens_ratio", AGAINST, pairs, unknown)
         if self.params.words:
-            found, table = _word_estimates([s for s in samples if s.request.factors["language"] == "words"])
+            found, table = _word_estimates([s for s in samples if "list" in s.request.factors])
             estimates |= found
             tables.append(table)
         tokens = tuple(float(len(s.response.ids)) if isinstance(s.response, Tokens) else None for s in samples)
@@ -180,8 +182,7 @@ class Tokenization(Audit["Tokenization.Params"]):
         estimates: dict[str, Estimate] = {}
         for name, metric in EXACT.items():
             facets = {language: _exact(f"{name}.{language}", metric, of) for language, of in counts.items()}
-            worst = max(facets.values(), key=lambda facet: facet.value)
-            estimates |= {name: replace(worst, metric=name)} | {facet.metric: facet for facet in facets.values()}
+            estimates |= {name: _worst_exact(name, facets)} | {facet.metric: facet for facet in facets.values()}
         unknown = _unknown(counts)
         for name, ratio in RATIOS.items():
             pairs = {
@@ -192,14 +193,15 @@ class Tokenization(Audit["Tokenization.Params"]):
             estimates |= ratio_estimates(name, ratio.metric, pairs, unknown)
         reference = counts[self.params.reference]["tokens"]
         premiums = {language: (counts[language]["tokens"], reference) for language in self._others}
-        return estimates | ratio_estimates("premium", PREMIUM, premiums, unknown)
+        either = {language: max(share, unknown[self.params.reference]) for language, share in unknown.items()}
+        return estimates | ratio_estimates("premium", PREMIUM, premiums, either)
 
     def _languages_table(self, counts: Mapping[str, Mapping[str, Array]], estimates: Mapping[str, Estimate]) -> Table:
-        reference = counts[self.params.reference]["bytes"].sum()
+        reference = np.nansum(counts[self.params.reference]["bytes"])
         rows: list[tuple[str | float | int | None, ...]] = []
         for language, of in counts.items():
             premium = estimates.get(f"premium.{language}")
-            sums = {name: float(values.sum()) for name, values in of.items()}
+            sums = {name: float(np.nansum(values)) for name, values in of.items()}
             spaced = _applies("fertility", language)
             rows.append(
                 (
@@ -261,13 +263,31 @@ def _unknown(counts: Mapping[str, Mapping[str, Array]]) -> dict[str, float]:
 
 
 def _exact(name: str, metric: Metric, counts: Mapping[str, Array]) -> Estimate:
-    tokens = float(counts["tokens"].sum())
-    base = name.partition(".")[0]
-    broken = float(counts["broken"].sum())
-    value = {"tokens": tokens, "round_trip_failures": broken}.get(base, float(counts["unknown"].sum()) / (tokens or 1))
-    n = len(counts["tokens"])
+    """A count over all sentences; of what could not be tokenized there is none."""
+    tokens = float(np.nansum(counts["tokens"]))
+    sums = {"tokens": tokens, "round_trip_failures": float(np.nansum(counts["broken"]))}
+    value = sums.get(name.partition(".")[0], float(np.nansum(counts["unknown"])) / (tokens or 1.0))
+    asked = len(counts["tokens"])
     lost = int(np.isnan(counts["tokens"]).sum())
-    return Estimate(name, value, None, metric.unit, metric.better, n - lost, n - lost, lost, deterministic=True)
+    n = asked - lost
+    return Estimate(
+        name,
+        value if n else math.nan,
+        None,
+        metric.unit,
+        metric.better,
+        n,
+        n,
+        lost,
+        deterministic=True,
+        problem=f"{lost} of {asked} texts could not be tokenized" if lost else None,
+    )
+
+
+def _worst_exact(name: str, facets: Mapping[str, Estimate]) -> Estimate:
+    worst = max(facets.values(), key=lambda facet: -math.inf if math.isnan(facet.value) else facet.value)
+    problem = next((f"{facet.metric}: {facet.problem}" for facet in facets.values() if facet.problem), None)
+    return replace(worst, metric=name, problem=problem)
 
 
 def _word_estimates(samples: Sequence[Sample]) -> tuple[dict[str, Estimate], Table]:
@@ -278,8 +298,11 @@ def _word_estimates(samples: Sequence[Sample]) -> tuple[dict[str, Estimate], Tab
         "tokens_per_word": float(lengths.mean()) if lengths.size else math.nan,
     }
     n, lost = len(counted), len(samples) - len(counted)
+    problem = f"{lost} of {len(samples)} words could not be tokenized" if lost else None
     estimates = {
-        name: Estimate(name, values[name], None, metric.unit, metric.better, n, n, lost, deterministic=True)
+        name: Estimate(
+            name, values[name], None, metric.unit, metric.better, n, n, lost, deterministic=True, problem=problem
+        )
         for name, metric in WORDS.items()
     }
     longest = sorted(counted.items(), key=lambda item: (-len(item[1].ids), item[0]))

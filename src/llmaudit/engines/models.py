@@ -54,18 +54,28 @@ def resolve(name: str, aliases: Mapping[str, str]) -> Source:
     Tried in this order: an endpoint's model (`openai:NAME`), a local folder, a .gguf file, the project's aliases, the
     built-in ones, a hub id (`owner/name`). Raises ModelError with what was tried and what to type instead.
     """
-    if name.startswith("openai:"):
-        return Source("endpoint", name.removeprefix("openai:"))
-    if local := _local(name):
-        return local
+    if found := _endpoint(name) or _local(name):
+        return found
     if name in aliases:
         # An alias may name a folder or a file, or a built-in name; not another alias, so that no circle can form.
-        return _local(aliases[name]) or _known(aliases[name]) or _hub_id(aliases[name], aliases)
+        return (
+            _endpoint(aliases[name])
+            or _local(aliases[name])
+            or _known(aliases[name])
+            or _hub_id(aliases[name], aliases)
+        )
     return _known(name) or _hub_id(name, aliases)
 
 
+def _endpoint(name: str) -> Source | None:
+    return Source("endpoint", name.removeprefix("openai:")) if name.startswith("openai:") else None
+
+
 def _local(name: str) -> Source | None:
-    path = Path(name).expanduser()
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError:  # ~somebody who has no home here
+        path = Path(name)
     if path.suffix == ".gguf":
         if not path.is_file():
             raise ModelError(f"{name}: there is no such file")

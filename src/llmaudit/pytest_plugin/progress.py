@@ -23,7 +23,12 @@ class ProgressLine:
     def __init__(self, config: pytest.Config, label: str) -> None:
         self._terminal: Any = config.pluginmanager.getplugin("terminalreporter")
         self._capture: Any = config.pluginmanager.getplugin("capturemanager")
-        self._shown = not hasattr(config, "workerinput") and self._terminal is not None and self._terminal.isatty
+        self._shown = (
+            not hasattr(config, "workerinput")
+            and self._terminal is not None
+            and self._capture is not None
+            and self._terminal.isatty
+        )
         self._label = label
         self._started = time.monotonic()
         self._last = 0.0

@@ -57,7 +57,7 @@ class Recorder:
 
     def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> list[str]:
         """One line that says what is about to be audited."""
-        return self._header(len({item.path for item in items if _is_suite(item.path)}))
+        return [*self._header(len({item.path for item in items if _is_suite(item.path)})), *_undecidable(items)]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record of a check; of a check that ran again, the last one."""
@@ -76,22 +76,23 @@ class Recorder:
         self._config.hook.pytest_llmaudit_record(record=record)
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write run.json, the samples and the report."""
         if not self._records:
             if self._plan and (folder := run_folder(self._config, options.Settings.of(self._config))).is_dir():
                 with contextlib.suppress(OSError):  # samples of an audit whose checks an interruption kept from us
                     folder.rmdir()  # made to see whether it can be written, and still empty
             return
-        from llmaudit.errors import LLMAuditError  # noqa: PLC0415 - needed with records only
         from llmaudit.pytest_plugin.writing import write_run  # noqa: PLC0415 - likewise
 
         folder = run_folder(self._config, options.Settings.of(self._config))
         try:
             self.run = self._assemble()
             self.report = write_run(self.run, folder)
-        except (OSError, LLMAuditError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the verdicts must still reach the terminal
             self.problem = f"the report could not be written: {error}"
+            if session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
         """Give a verdict its own word where pytest's would be wrong."""
@@ -104,20 +105,20 @@ class Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """One section with every verdict and the place of the report."""
-        if self.problem:
-            terminalreporter.section("llmaudit", sep="=", red=True)
-            terminalreporter.write_line(self.problem)
-        elif self.run is not None:
+        if self.run is not None:
             from llmaudit.pytest_plugin.terminal import summarise  # noqa: PLC0415 - needed with records only
 
             summarise(terminalreporter, self.run, self.report)
+        if self.problem:
+            terminalreporter.write_line(self.problem, red=True)
 
     def _header(self, suites: int) -> list[str]:
         if not suites:
             return []
         from llmaudit.pytest_plugin.terminal import header  # noqa: PLC0415 - needed with suites only
 
-        return header(options.Settings.of(self._config), suites, options.left_out(self._config))
+        remark = options.left_out(self._config)
+        return [header(options.Settings.of(self._config), suites), *([remark] if remark else [])]
 
     def _prepare(self, ids: list[str]) -> None:
         self._plan = ids
@@ -163,9 +164,20 @@ def started_at(config: pytest.Config) -> str:
     return str(recorder.started)
 
 
+def _undecidable(items: list[pytest.Item]) -> list[str]:
+    """Say, before a minute is spent, which checks no answer could decide."""
+    found = [(item, problem) for item in items if (problem := getattr(item, "design_problem", None))]
+    return [f"llmaudit: {_short(item)} cannot be decided: {problem}" for item, problem in found]
+
+
+def _short(item: pytest.Item) -> str:
+    return f"{item.parent.name}::{item.name}" if item.parent else item.name
+
+
 def run_folder(config: pytest.Config, settings: options.Settings) -> Path:
     """The folder of this run: reports/<model>/<start>."""
-    name = Path(settings.model or "model").name if _is_path(settings.model) else (settings.model or "model")
+    name = settings.model or "model"
+    name = Path(name).expanduser().resolve().name if _is_path(settings.model) else name
     slug = re.sub(r"[^\w.-]+", "--", name.removesuffix(".gguf")).strip("-") or "model"
     start = re.sub(r"[^\dT-]", "-", started_at(config).partition("+")[0])
     return Path(config.invocation_params.dir, settings.report_dir, slug, start)
@@ -191,7 +203,7 @@ def _check_model(config: pytest.Config, settings: options.Settings) -> None:
         )
     from llmaudit.engines.build import ENGINES  # noqa: PLC0415 - needed with suites only
 
-    if settings.engine == "fake" or settings.engine not in ENGINES:
+    if settings.engine in {"fake", "openai"} or settings.engine not in ENGINES:  # they take any name
         return  # an engine of another plugin may name its models as it likes
     from llmaudit.engines.models import resolve  # noqa: PLC0415 - needed with suites only
     from llmaudit.errors import ModelError  # noqa: PLC0415 - likewise
@@ -216,7 +228,7 @@ def _check_writable(folder: Path) -> None:
 
 
 def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
 def _version() -> str:

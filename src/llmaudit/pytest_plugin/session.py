@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -34,6 +35,9 @@ class AuditSession:
         self._engine: Engine | None = None
         self._refusal: Exception | None = None
         self._store: ResponseStore | None = None
+        self.remarks: list[str] = []
+        """What happened on the way that a reader of the report must know."""
+        self._suites: dict[str, Path] = {}
 
     def options(self, model: str | None = None) -> EngineOptions:
         """Return what an engine is made from; `model` takes the place of the session's."""
@@ -73,8 +77,16 @@ class AuditSession:
         return self._store
 
     def notes(self) -> list[str]:
-        """What happened on the way that a reader of the report must know."""
-        return [self._store.remark] if self._store is not None and self._store.remark else []
+        """Return the remarks of the session and of its store."""
+        stored = [self._store.remark] if self._store is not None and self._store.remark else []
+        return [*stored, *self.remarks]
+
+    def claim(self, suite: str, path: Path) -> None:
+        """Note which file has a suite's name. Raises CollectError where another has it: their records would mix."""
+        if self._suites.setdefault(suite, path) != path:
+            raise pytest.Collector.CollectError(
+                f"{path}:1:1: suite: the name {suite!r} is that of {self._suites[suite]} too; give one of them another"
+            )
 
     def tokenizer(self, model: str) -> Engine:
         """Return the tokenizer of another model as an engine of its own."""

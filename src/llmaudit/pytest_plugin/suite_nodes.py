@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 
+from llmaudit.engines.base import Engine
 from llmaudit.errors import CapabilityError, LLMAuditError, ModelError, SuiteError
 from llmaudit.execution import (
     Execution,
     Finished,
-    audit_record,
     blank_record,
     finish,
+    plain_audit,
     record_check,
     sample_lines,
 )
@@ -59,6 +60,7 @@ class SuiteFile(pytest.File):
             suite = load_suite(path, kinds=kinds, scorers=scorers, seed=settings.seed, samples=settings.samples)
         except SuiteError as error:
             raise self.CollectError(str(error)) from None
+        session_of(self.config).claim(suite.name, suite.path)
         for entry in suite.audits:
             yield AuditNode.from_parent(self, name=entry.name, entry=entry, suite=suite)
 
@@ -72,6 +74,7 @@ class AuditNode(pytest.Collector):
         self.suite = suite
         self.finished: Finished | None = None
         self.told = False
+        self._plain: dict[str, Any] = {}
         self.add_marker(entry.audit.kind)
         params = entry.audit.params
         if params.skip:
@@ -90,20 +93,21 @@ class AuditNode(pytest.Collector):
         with ProgressLine(self.config, f"{self.suite.name} / {self.entry.name}") as progress:
             try:
                 progress.say("loading the model")
-                engine, settings = state.engine(), state.settings
+                engine, settings = self._engine(), state.settings
                 execution = Execution(
                     engine, state.tokenizer, progress, smoke=settings.smoke, store=state.store(), seed=settings.seed
                 )
                 self.finished = finish(self.entry, self.suite, execution)
-            except ModelError as error:
-                # No other audit can run either: one message, not one per check.
-                self.session.shouldfail = f"the model cannot be audited: {error}"
-                raise pytest.fail.Exception(str(error), pytrace=False) from None
+                self._plain = {"audit": plain_audit(self.finished), "model": to_plain(engine.info)}
             except CapabilityError as error:
                 raise pytest.skip.Exception(str(error)) from None
             except LLMAuditError as error:
                 raise pytest.fail.Exception(str(error), pytrace=False) from None
-        self._store_samples(state.folder)
+        try:
+            self._store_samples(state.folder)
+        except OSError as error:
+            # The verdicts are measured, and worth more than the samples behind them.
+            state.remarks.append(f"the samples of {self.name} could not be stored ({error})")
 
     def teardown(self) -> None:
         """Free the samples."""
@@ -115,12 +119,16 @@ class AuditNode(pytest.Collector):
         data: dict[str, Any] = {
             "suite": to_plain(SuiteRecord(suite.name, suite.description, str(suite.path), suite.sha256))
         }
-        if self.finished is not None:
-            data["audit"] = to_plain(audit_record(self.finished))
-            state = session_of(self.config)
-            data["model"] = to_plain(state.engine().info)
-            data["notes"] = state.notes()
-        return data
+        notes = session_of(self.config).notes()
+        return data | self._plain | ({"notes": notes} if self._plain else {})
+
+    def _engine(self) -> Engine:
+        try:
+            return session_of(self.config).engine()
+        except ModelError as error:
+            # No other audit can run either: one message, not one per check.
+            self.session.shouldfail = f"the model cannot be audited: {error}"
+            raise
 
     def _store_samples(self, folder: Path) -> None:
         """Write the samples at once: a run that ends early keeps those of the audits that finished."""
@@ -130,8 +138,8 @@ class AuditNode(pytest.Collector):
         parts.mkdir(parents=True, exist_ok=True)
         # Two files may call their suites alike, and two names may look alike as parts of a path.
         own = hashlib.sha256(self.nodeid.encode()).hexdigest()[:8]
-        name = re.sub(r"[^\w.-]+", "_", f"{self.suite.name}.{self.entry.name}.{own}")
-        with gzip.open(parts / f"{name}.jsonl.gz", "wt", encoding="utf-8") as stream:
+        name = re.sub(r"[^A-Za-z0-9.-]+", "_", f"{self.suite.name}.{self.entry.name}")[:60]
+        with gzip.open(parts / f"{name}.{own}.jsonl.gz", "wt", encoding="utf-8") as stream:
             for line in sample_lines(self.finished):
                 stream.write(json.dumps(to_plain(line), ensure_ascii=False, allow_nan=False) + "\n")
 
@@ -150,6 +158,11 @@ class CheckItem(pytest.Item):
             self.add_marker(pytest.mark.skip(reason=check.params.skip.reason))
         if check.params.xfail:
             self.add_marker(_xfail(check.params.xfail.reason))
+
+    @property
+    def design_problem(self) -> str | None:
+        """Why this check cannot be decided, whatever the model answers."""
+        return self.parent.entry.audit.problems().get(self.check.metric)
 
     def runtest(self) -> None:
         """Judge."""
@@ -201,6 +214,14 @@ class CheckItem(pytest.Item):
         return None
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the checks of an audit together again where something reordered them: apart, its batch would run twice."""
+    place: dict[int, int] = {}
+    keys = {id(item): place.setdefault(id(_unit(item)), len(place)) for item in items}
+    items.sort(key=lambda item: keys[id(item)])
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     """Attach the record of a finished check to its report, as plain data: so it travels from xdist's workers too."""
@@ -214,6 +235,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
+def _unit(item: pytest.Item) -> pytest.Item | AuditNode:
+    return item.parent if isinstance(item, CheckItem) else item
+
+
 def _xfail(reason: str) -> pytest.MarkDecorator:
     # A waiver accepts a finding: a check that cannot be decided, or an error of the harness, stays what it is.
     return pytest.mark.xfail(reason=reason, raises=CheckFailed, strict=False)
@@ -225,4 +250,4 @@ def _properties(record: Record) -> list[tuple[str, object]]:
     if estimate is not None:
         names = ("value", "low", "high", "n", "clusters", "unit", "p_value")
         found |= {name: getattr(estimate, name) for name in names}
-    return [(name, value) for name, value in found.items() if value is not None]
+    return [(name, to_plain(value)) for name, value in found.items() if value is not None]

@@ -22,14 +22,13 @@ _COLOURS: dict[Status, str] = {
 }
 
 
-def header(settings: Settings, suites: int, remark: str | None) -> list[str]:
+def header(settings: Settings, suites: int) -> str:
     """Say what is about to be audited."""
     many = f"{suites} suite{'s' if suites > 1 else ''}"
     smoke = ", smoke run: nothing is judged" if settings.smoke else ""
-    line = (
+    return (
         f"llmaudit: model {settings.model or '(none)'}, engine {settings.engine}, seed {settings.seed}, {many}{smoke}"
     )
-    return [line] if remark is None else [line, remark]
 
 
 def status_words(record: dict[str, Any]) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:

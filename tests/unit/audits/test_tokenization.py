@@ -66,7 +66,7 @@ def test_requests_are_sentences_by_language_and_words_behind_a_space() -> None:
     asked = list(tokenization().requests())
     assert asked[0] == Tokenize("The cat sleeps.", "sentence 001", {"language": "eng_Latn"})
     assert asked[3] == Tokenize(GERMAN[1], "sentence 002", {"language": "deu_Latn"})
-    assert asked[-1] == Tokenize(" gender", "gender", {"language": "words"})
+    assert asked[-1] == Tokenize(" gender", "gender", {"language": "words", "list": "words"})
     assert len(asked) == 8
 
 
@@ -172,7 +172,7 @@ def test_facts_come_from_the_model_and_may_be_unknown() -> None:
 
 
 def samples_of_words(count: int) -> Sequence[Sample]:
-    return [Sample(Tokenize(f" {n}", str(n), {"language": "words"}), tokens(1)) for n in range(count)]
+    return [Sample(Tokenize(f" {n}", str(n), {"language": "words", "list": "words"}), tokens(1)) for n in range(count)]
 
 
 def test_a_second_tokenizer_cuts_the_same_text() -> None:

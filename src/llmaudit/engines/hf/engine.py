@@ -80,12 +80,11 @@ class HFEngine:
 
     def run(self, requests: Sequence[Request]) -> Iterator[tuple[int, Response]]:
         """Answer, one type of request after the other."""
-        with torch.inference_mode():
-            for index, request in _of(Tokenize, requests):
-                yield index, cut(self._tokenizer, request.text)
-            yield from self._score(_of(Score, requests))
-            yield from self._next(_of(NextToken, requests))
-            yield from self._generate(_of(Generate, requests))
+        for index, request in _of(Tokenize, requests):
+            yield index, cut(self._tokenizer, request.text)
+        yield from self._score(_of(Score, requests))
+        yield from self._next(_of(NextToken, requests))
+        yield from self._generate(_of(Generate, requests))
 
     def close(self) -> None:
         """Drop the weights and give their memory back to the device."""
@@ -106,7 +105,14 @@ class HFEngine:
                 key = row_key(self._seed, request.stream or request.prompt, request.sample)
                 jobs.append(Job(index, ids, request.sampling, key))
         prompts = {job.index: job.prompt for job in jobs}
-        decoder = Decoder(self._model, ends=self._ends, tokenizer=self._tokenizer, rows=_ROWS, device=self._device)
+        decoder = Decoder(
+            self._model,
+            ends=self._ends,
+            tokenizer=self._tokenizer,
+            rows=_ROWS,
+            device=self._device,
+            context=self._context,
+        )
         for finished in decoder.run(jobs):
             for decoded in finished:
                 yield decoded.index, self._completion(decoded, prompts[decoded.index], asked[decoded.index])
@@ -126,7 +132,7 @@ class HFEngine:
         for index, request in requests:
             context, continuation = self._context_and_continuation(request)
             if not continuation:
-                yield index, Failure("the continuation is empty")
+                yield index, Failure(_nothing_to_score(request))
             elif failure := self._too_long(len(context) + len(continuation)):
                 yield index, failure
             else:
@@ -161,7 +167,7 @@ class HFEngine:
     def _context_and_continuation(self, request: Score) -> tuple[Ids, Ids]:
         """Cut where the tokens of the context end, with its trailing spaces given to the continuation."""
         context = request.context.rstrip(" ")
-        text = context + request.context[len(context) :] + request.continuation
+        text = request.context + request.continuation
         if not context:
             ids = self._encode(text)
             start = self._start_token()
@@ -184,6 +190,12 @@ class HFEngine:
         if self._context is not None and tokens > self._context:
             return Failure(f"{tokens} tokens are more than the model's context of {self._context}")
         return None
+
+
+def _nothing_to_score(request: Score) -> str:
+    if not request.continuation:
+        return "the continuation is empty"
+    return f"{request.continuation!r} melts into the last token of its context: nothing is left to score"
 
 
 def _of(kind: type[R], requests: Sequence[Request]) -> list[tuple[int, R]]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from llmaudit.cachedir import cache_folder
 from llmaudit.engines.models import Source
 from llmaudit.errors import ModelError
 
-__all__ = ["check_folder", "hash_weights", "local_folder"]
+__all__ = ["check_folder", "hash_files", "hash_weights", "local_folder"]
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "vocab.bpe")
 _HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
@@ -56,16 +57,27 @@ def hash_weights(source: Source, folder: Path) -> str:
     """
     files = [Path(source.location)] if source.kind == "gguf" else sorted(folder.glob("*.safetensors"))
     stats = [(str(file.resolve()), (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
+    digest_length = hashlib.sha256().digest_size * 2
     memory = cache_folder() / "hashes" / f"{hashlib.sha256(json.dumps(stats).encode()).hexdigest()[:32]}.txt"
-    if memory.is_file():
-        return memory.read_text(encoding="ascii")
+    if memory.is_file() and len(remembered := memory.read_text(encoding="ascii")) == digest_length:
+        return remembered
     digest = hashlib.sha256()
     for file in files:
         with file.open("rb") as stream:
             while block := stream.read(1 << 24):
                 digest.update(block)
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    memory.write_text(digest.hexdigest(), encoding="ascii")
+    with suppress(OSError):  # a cache that cannot be written costs time only
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        memory.write_text(digest.hexdigest(), encoding="ascii")
+    return digest.hexdigest()
+
+
+def hash_files(folder: Path) -> str:
+    """Return the SHA-256 of what stands beside the weights: configuration, tokenizer, chat template, end tokens."""
+    digest = hashlib.sha256()
+    for pattern in ("*.json", "*.jinja", "*.model", "*.txt"):
+        for file in sorted(folder.glob(pattern)):
+            digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 
 

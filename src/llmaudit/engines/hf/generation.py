@@ -52,8 +52,18 @@ class _Row:
 class Decoder:
     """Decodes jobs in a batch of at most `rows` sequences."""
 
-    def __init__(self, model: Any, *, ends: frozenset[int], tokenizer: Any, rows: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: Any,
+        *,
+        ends: frozenset[int],
+        tokenizer: Any,
+        rows: int,
+        device: torch.device,
+        context: int | None = None,
+    ) -> None:
         self._model = model
+        self._last_position = (1 << 62) if context is None else context - 1
         self._ends = ends
         self._tokenizer = tokenizer
         self._capacity = rows
@@ -97,6 +107,7 @@ class Decoder:
         batch.keep(staying)
         return batch, done
 
+    @torch.inference_mode()
     def _prefill(self, jobs: Sequence[Job]) -> _Batch:
         prompts = sorted({job.prompt for job in jobs}, key=lambda prompt: (len(prompt), prompt))
         length = max(map(len, prompts))
@@ -122,6 +133,7 @@ class Decoder:
         sampler = RowSampler([job.sampling for job in jobs], [job.key for job in jobs], self._device)
         return _Batch([_Row(job) for job in jobs], kv, sampler, logits)
 
+    @torch.inference_mode()
     def _step(self, batch: _Batch) -> None:
         """Draw one token per row from the logits at hand and compute the next ones."""
         steps = torch.tensor([len(row.tokens) for row in batch.rows], dtype=torch.int32, device=self._device)
@@ -132,7 +144,8 @@ class Decoder:
         out = self._model(
             input_ids=tokens[:, None],
             attention_mask=batch.kv.mask,
-            position_ids=batch.kv.mask.sum(dim=1, keepdim=True) - 1,
+            # A row that has finished and waits for others to leave with may have run past the context.
+            position_ids=(batch.kv.mask.sum(dim=1, keepdim=True) - 1).clamp(max=self._last_position),
             past_key_values=batch.kv.cache,
             use_cache=True,
             logits_to_keep=1,

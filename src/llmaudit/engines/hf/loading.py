@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from llmaudit.engines.base import EngineOptions
-from llmaudit.engines.hf.files import hash_weights, local_folder
+from llmaudit.engines.hf.files import hash_files, hash_weights, local_folder
 from llmaudit.engines.hf.quiet import quiet
 from llmaudit.engines.models import resolve
 from llmaudit.errors import ModelError
@@ -20,6 +21,8 @@ from llmaudit.types import Factor, ModelInfo
 __all__ = ["DTYPES", "QUANTIZATIONS", "LoadedModel", "load_model", "load_tokenizer", "pick_device", "tokenizer_facts"]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+#: How the names of causal architectures end; a multimodal model may carry a causal one.
+_CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 QUANTIZATIONS = ("int8", "nf4", "fp4")
 
 
@@ -54,7 +57,7 @@ def load_model(options: EngineOptions) -> LoadedModel:
         dtype=str(dtype).removeprefix("torch."),
         quantization=options.quantization,
         device=str(device),
-        facts={**tokenizer_facts(tokenizer), **_model_facts(config)},
+        facts={**tokenizer_facts(tokenizer), **_model_facts(config), "files_sha256": hash_files(folder)},
     )
     return LoadedModel(model, tokenizer, info, device)
 
@@ -117,6 +120,9 @@ def _read_config(folder: Path) -> Any:
         raise ModelError(f"{folder}: config.json does not load ({_first_line(error)})") from None
     if getattr(config, "is_encoder_decoder", False):
         raise ModelError(f"{folder}: {config.model_type} is an encoder-decoder; llmaudit audits causal language models")
+    heads = config.architectures or []
+    if heads and not any(head.endswith(_CAUSAL) for head in heads):
+        raise ModelError(f"{folder}: {heads[0]} is no causal language model, and llmaudit audits no other")
     return config
 
 
@@ -124,13 +130,23 @@ def _read_weights(folder: Path, dtype: torch.dtype, device: torch.device, quanti
     extra: dict[str, Any] = {}
     if quantization is not None:
         extra = {"quantization_config": _quantizer(quantization, dtype), "device_map": {"": str(device)}}
+    causal: Any = AutoModelForCausalLM
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, trust_remote_code=False, local_files_only=True, use_safetensors=True, **extra
+        model, told = causal.from_pretrained(
+            folder,
+            dtype=dtype,
+            trust_remote_code=False,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            **extra,
         )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        placed = model if quantization else model.to(device)
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: the model does not load ({_first_line(error)})") from None
-    placed: Any = model if quantization else model.to(device)  # type: ignore[arg-type]  # a decorator hides the signature
+    if missing := sorted(told["missing_keys"]):
+        # transformers would fill them with random numbers.
+        raise ModelError(f"{folder}: the weights lack {missing[0]} ({len(missing)} missing in all); fetch them again")
     return placed.eval()
 
 

@@ -28,7 +28,8 @@ def score(
         rows = [pairs[index][0] + pairs[index][1] for index in batch]
         ids, mask = _pad_right(rows, device)
         first = min(len(pairs[index][0]) for index in batch) - 1
-        logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=ids.shape[1] - first).logits
+        with torch.inference_mode():
+            logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=ids.shape[1] - first).logits
         for row, index in enumerate(batch):
             context, continuation = pairs[index]
             start = len(context) - 1 - first
@@ -50,7 +51,8 @@ def next_tokens(
         rows = [prompts[index][0] for index in batch]
         ids, mask = _pad_right(rows, device)
         first = min(map(len, rows)) - 1
-        logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=ids.shape[1] - first).logits
+        with torch.inference_mode():
+            logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=ids.shape[1] - first).logits
         for row, index in enumerate(batch):
             logprobs = torch.log_softmax(logits[row, len(rows[row]) - 1 - first].float(), dim=0)
             best = logprobs.topk(min(prompts[index][1], logprobs.shape[0]))

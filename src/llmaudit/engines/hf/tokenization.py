@@ -17,20 +17,29 @@ def cut(tokenizer: Any, text: str) -> Tokens:
     ids: list[int] = encoding["input_ids"]
     pieces = [str(piece) for piece in tokenizer.convert_ids_to_tokens(ids)]
     unknown = tokenizer.unk_token
+    byte_level = _knows(tokenizer, "Ġ") and not _knows(tokenizer, "▁")
     return Tokens(
         ids=tuple(ids),
         pieces=tuple(pieces),
         starts=tuple(start for start, _ in encoding["offset_mapping"]) if fast else (),
         # A token that spells its own characters is not unknown, even where the vocabulary calls its end token so.
-        unknown=sum(piece == unknown for piece in pieces) if unknown not in text else 0,
-        byte_fallback=sum(map(_is_fragment, pieces)),
+        unknown=sum(piece == unknown for piece in pieces) if unknown is not None and unknown not in text else 0,
+        byte_fallback=sum(_is_byte(piece) or (byte_level and _is_fragment(piece)) for piece in pieces),
         decoded=tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False),
     )
 
 
+def _knows(tokenizer: Any, piece: str) -> bool:
+    return tokenizer.convert_tokens_to_ids(piece) not in {None, tokenizer.unk_token_id}
+
+
+def _is_byte(piece: str) -> bool:
+    """Whether a token is one byte of a longer character: the byte fallback of SentencePiece."""
+    return len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">") and int(piece[3:5], 16) >= 0x80
+
+
 def _is_fragment(piece: str) -> bool:
-    if len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):  # byte fallback of SentencePiece
-        return int(piece[3:5], 16) >= 0x80
+    """Whether a token of byte-level BPE holds part of a character."""
     alphabet = _byte_alphabet()
     if not all(character in alphabet for character in piece):
         return False

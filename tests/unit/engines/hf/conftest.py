@@ -80,10 +80,11 @@ class Tiny:
     def word_level(self) -> Any:
         """Build a tokenizer of whole words that knows few of them."""
         vocabulary = {"[UNK]": 0, "the": 1, "cat": 2, "sleeps": 3}
-        tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=list(vocabulary)[0]))
+        unknown = next(iter(vocabulary))
+        tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=unknown))
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
         wrapper: Any = transformers.PreTrainedTokenizerFast
-        return wrapper(tokenizer_object=tokenizer, **{"unk_token": "[UNK]"})
+        return wrapper(tokenizer_object=tokenizer, unk_token=unknown)
 
     def config(self, name: str = "Llama", **changes: Any) -> Any:
         """Return the configuration of a tiny causal model."""
@@ -110,7 +111,8 @@ class Tiny:
         with torch.random.fork_rng(), quiet():
             torch.manual_seed(1)
             if isinstance(config, transformers.PretrainedConfig):
-                model = transformers.AutoModelForCausalLM.from_config(config)
+                auto: Any = transformers.AutoModelForCausalLM
+                model = auto.from_config(config)
             model.save_pretrained(folder)
         (tokenizer or self.byte_level()).save_pretrained(folder)
         return folder
@@ -145,6 +147,15 @@ def gpt2_folder(tiny: Tiny) -> Path:
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep hashes and conversions out of the user's cache."""
     monkeypatch.setenv("LLMAUDIT_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Models this small lose more time to threads than they win."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session", autouse=True)

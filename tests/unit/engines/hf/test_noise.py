@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -39,6 +40,10 @@ def exponentials(rows: torch.Tensor, steps: torch.Tensor, tokens: int) -> NDArra
     return noise._exponential(mixed).double().numpy()
 
 
+def correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    return float(stats.spearmanr(one, other).statistic)
+
+
 def test_a_million_draws_have_the_probabilities_that_they_should(wide: None) -> None:
     # Keys are made of counters here: making a million of them by hashing strings takes longer than the draws.
     draws = 1_000_000
@@ -56,13 +61,13 @@ def test_whatever_varies_the_draws_follow_the_distribution(wide: None, varied: s
     probabilities = np.array([0.5, 0.3, 0.15, 0.05])
     logits = torch.tensor(np.log(probabilities), dtype=torch.float32).expand(draws, -1)
     numbers = range(draws)
-    key = {
+    key: dict[str, Callable[[int], noise.RowKey]] = {
         "samples": lambda number: row_key(7, "p", number),
         "steps": lambda _: row_key(7, "p", 0),
         "streams": lambda number: row_key(7, f"In town {number},", 0),
         "seeds": lambda number: row_key(number, "p", 0),
-    }[varied]
-    rows = torch.tensor([key(number) for number in numbers], dtype=torch.int32)
+    }
+    rows = torch.tensor([key[varied](number) for number in numbers], dtype=torch.int32)
     steps = torch.arange(draws, dtype=torch.int32) if varied == "steps" else torch.zeros(draws, dtype=torch.int32)
     counts = np.bincount(exponential_race(logits, rows, steps).numpy(), minlength=4)
     assert stats.chisquare(counts, probabilities * draws).pvalue > 0.001
@@ -105,7 +110,7 @@ def test_neighbours_are_not_correlated(axis: str) -> None:
         rows, steps = keys(200), torch.zeros(200, dtype=torch.int32)
     found = exponentials(rows, steps, 200)
     one, other = (found[:, :-1], found[:, 1:]) if axis == "tokens" else (found[:-1], found[1:])
-    assert abs(stats.spearmanr(one.ravel(), other.ravel()).statistic) < 0.025
+    assert abs(correlation(one.ravel(), other.ravel())) < 0.025
 
 
 def test_two_rows_never_share_their_noise_shifted_by_tokens() -> None:
@@ -113,7 +118,7 @@ def test_two_rows_never_share_their_noise_shifted_by_tokens() -> None:
     # draw the same noise for shifted tokens, were the step not mixed in with the other half of the key.
     rows = torch.tensor([[0, 1], [noise._SPREAD, 2]], dtype=torch.int32)
     found = exponentials(rows, torch.zeros(2, dtype=torch.int32), 500)
-    assert abs(stats.spearmanr(found[0, 1:], found[1, :-1]).statistic) < 0.15
+    assert abs(correlation(found[0, 1:], found[1, :-1])) < 0.15
 
 
 def test_the_same_key_step_and_token_give_the_same_draw_in_any_batch() -> None:

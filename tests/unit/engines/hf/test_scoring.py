@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,7 @@ def pairs(tokenizer: Any, context: str, continuation: str) -> tuple[list[int], l
 
 def test_scores_equal_a_plain_loop(llama: HFEngine, reference: Any, tokenizer: Any) -> None:
     asked = [Score(context, continuation, "c") for context in CONTEXTS for continuation in CONTINUATIONS]
-    random.Random(0).shuffle(asked)
+    asked = asked[::3] + asked[1::3] + asked[2::3]  # lengths in no order
     for request, found in zip(asked, answers(llama, list(asked)), strict=True):
         context, continuation = pairs(tokenizer, request.context, request.continuation)
         logprob, greedy = plain(reference, context, continuation)
@@ -90,7 +89,7 @@ def test_the_most_likely_continuation_is_greedy(llama: HFEngine, reference: Any,
     ids = tokenizer("In most offices,")["input_ids"]
     with torch.no_grad():
         best = int(reference(torch.tensor([ids])).logits[0, -1].argmax())
-    found = dict(scoring.score(reference, [(tuple(ids), (best,)), (tuple(ids), (best - 1,))], torch.device("cpu")))
+        found = dict(scoring.score(reference, [(tuple(ids), (best,)), (tuple(ids), (best - 1,))], torch.device("cpu")))
     assert (found[0].greedy, found[1].greedy) == (True, False)
     assert found[0].logprob > found[1].logprob
 
@@ -103,12 +102,19 @@ def test_an_empty_context_is_the_start_token(llama: HFEngine, reference: Any, to
     assert found.tokens == len(ids)
 
 
-def test_a_start_token_that_the_tokenizer_adds_is_not_doubled(tiny: Any) -> None:
+@pytest.fixture(scope="module")
+def started(tiny: Any) -> Path:
+    """A model whose tokenizer adds a start token to every text."""
     tokenizer = tiny.byte_fallback()
-    folder = tiny.folder(tiny.config(vocab_size=len(tokenizer), bos_token_id=1, eos_token_id=2), tokenizer)
-    reference = tiny.reference(folder)
+    config = tiny.config(vocab_size=len(tokenizer), bos_token_id=1, eos_token_id=2)
+    folder: Path = tiny.folder(config, tokenizer)
+    return folder
+
+
+def test_a_start_token_that_the_tokenizer_adds_is_not_doubled(tiny: Any, started: Path) -> None:
+    tokenizer, reference = tiny.byte_fallback(), tiny.reference(started)
     empty, full, next_ = answers(
-        tiny.engine(folder), [Score("", "women", "c"), Score("women", " are", "c"), NextToken("women", "c", top=1)]
+        tiny.engine(started), [Score("", "women", "c"), Score("women", " are", "c"), NextToken("women", "c", top=1)]
     )
     women = tokenizer("women", add_special_tokens=False)["input_ids"]
     are = tokenizer("women are", add_special_tokens=False)["input_ids"][len(women) :]
@@ -117,6 +123,13 @@ def test_a_start_token_that_the_tokenizer_adds_is_not_doubled(tiny: Any) -> None
     with torch.no_grad():
         logits = reference(torch.tensor([[1, *women]])).logits[0, -1]
     assert next_.top[0][1] == pytest.approx(float(logits.log_softmax(0).max()), abs=1e-4)
+
+
+def test_the_chain_rule_over_a_text(tiny: Any, started: Path) -> None:
+    parts: list[Request] = [Score("", "women", "c"), Score("women", " are", "c"), Score("women are", " known", "c")]
+    whole, *found = answers(tiny.engine(started), [Score("", "women are known", "c"), *parts])
+    assert whole.logprob == pytest.approx(sum(part.logprob for part in found), abs=1e-4)
+    assert whole.tokens == sum(part.tokens for part in found)
 
 
 def test_a_space_at_the_end_of_the_context_belongs_to_the_continuation(llama: HFEngine) -> None:
@@ -144,15 +157,6 @@ def test_a_continuation_that_melts_into_the_context_is_not_called_empty(llama: H
     assert len(tokenizer("the")["input_ids"]) <= len(tokenizer("th")["input_ids"])
     (found,) = answers(llama, [Score("th", "e", "c")])
     assert found != Failure("the continuation is empty")
-
-
-def test_the_chain_rule_over_a_text(llama: HFEngine) -> None:
-    text = "In most offices, women are"
-    whole, first, second = answers(
-        llama, [Score("", text, "c"), Score("", "In most offices,", "c"), Score("In most offices,", " women are", "c")]
-    )
-    assert whole.logprob == pytest.approx(first.logprob + second.logprob, abs=1e-4)
-    assert whole.tokens == first.tokens + second.tokens
 
 
 def test_a_distribution_sums_to_one_and_has_its_entropy(

@@ -24,8 +24,8 @@ __all__ = [
 def pytest_llmaudit_audits() -> Sequence[type[Audit[Any]]]:  # type: ignore[empty-body]  # a specification has no body
     """Return the audit kinds that this plugin provides.
 
-    Called once per session, when the first suite is collected. All answers are collected; two kinds of one name are an
-    error that names both. A kind is one class::
+    Called for every suite file, so that a conftest.py beside it can answer. All answers are collected; two kinds of one
+    name are an error that names both. A kind is one class::
 
         class Shout(llmaudit.Audit[Params]):
             "How loud are the answers?"
@@ -42,8 +42,8 @@ def pytest_llmaudit_audits() -> Sequence[type[Audit[Any]]]:  # type: ignore[empt
 def pytest_llmaudit_scorers() -> Sequence[Scorer]:  # type: ignore[empty-body]  # a specification has no body
     """Return the scorers that this plugin provides: objects with a name, a version and `score(texts) -> numbers`.
 
-    Called once per session, when the first suite is collected. All answers are collected; a suite names a scorer by
-    its `name`.
+    Called for every suite file, so that a conftest.py beside it can answer. All answers are collected; a suite names a
+    scorer by its `name`.
     """
 
 

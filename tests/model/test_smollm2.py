@@ -236,6 +236,6 @@ def test_a_suite_on_the_real_model_leaves_a_report(first: HFEngine, tmp_path: Pa
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     assert SHA256 in page
     assert "Several women were hired last spring because they" in page
-    assert "single_token_rate" in page
+    assert "heteronormativity" in page
     assert json.loads((run.folder / "run.json").read_text(encoding="utf-8"))["schema_version"] == 1
     assert "sentiment_gap" in done.stdout

@@ -146,3 +146,43 @@ def test_two_plugins_with_one_scorer(project: Project) -> None:
     project.pytester.syspathinsert()
     result = project.run("-pscorers")
     result.stdout.fnmatch_lines(["two scorers are called 'length': scorers.Length and llmaudit.scorers.answers.Length"])
+
+
+def test_what_cannot_be_decided_is_told_before_the_run(project: Project) -> None:
+    project.suite(
+        """\
+        suite: too small
+        audits:
+          text:
+            kind: tokenization
+            parallel: {eng_Latn: [one two three, four five]}
+            checks:
+              fertility: {max: 3}
+              tokens: {max: 10}
+        """
+    )
+    result = project.run("--collect-only")
+    result.stdout.fnmatch_lines(
+        ["llmaudit: text::fertility cannot be decided: design: 2 clusters, a t interval needs 10*"]
+    )
+    result.stdout.no_fnmatch_line("*text::tokens cannot*")
+    assert project.loads == []
+
+
+def test_a_plugin_that_shuffles_does_not_run_a_batch_twice(project: Project) -> None:
+    project.suite()
+    project.file(
+        "shuffle.py",
+        """\
+        def pytest_collection_modifyitems(items):
+            items[:] = [items[1], items[2], items[0]]
+        """,
+    )
+    project.pytester.syspathinsert()
+    project.run("-pshuffle").assert_outcomes(passed=2, failed=1)
+    assert project.asked == [" people", " work", " women", " men", " students"]
+    assert [record.check for record in project.result().records] == [
+        "special_tokens",
+        "vocabulary_size",
+        "single_token_rate",
+    ]

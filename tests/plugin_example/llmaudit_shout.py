@@ -58,6 +58,13 @@ class Shout(Audit["Shout.Params"]):
             for sample in range(self.params.samples):
                 yield Generate(prompt=prompt, cluster=prompt, sampling=sampling, sample=sample)
 
+    def problems(self) -> Mapping[str, str]:
+        """Too few prompts decide nothing, which is said before the model is asked."""
+        from llmaudit.stats import design_problem  # see above
+
+        problem = design_problem(len(self.params.prompts))
+        return {"upper_share": problem} if problem else {}
+
     def measure(self, samples: Sequence[Sample]) -> Measurement:
         """Average per prompt, then over the prompts."""
         from llmaudit.stats import t_interval  # see above

@@ -135,3 +135,14 @@ def test_smoke(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_inprocess(*_OPTIONS, "-p", "llmaudit_shout", "--smoke")
     result.assert_outcomes(passed=1)
     assert [record.verdict for record in _run(pytester).records] == ["measured"]
+
+
+def test_too_few_prompts_are_told_before_the_run(pytester: pytest.Pytester) -> None:
+    pytester.syspathinsert(_HERE)
+    suite = pytester.path / "example.audit.yaml"
+    lines = [line for line in suite.read_text().splitlines() if " the " not in line or "prompts" in line]
+    suite.write_text("\n".join(lines))
+    result = pytester.runpytest_inprocess(*_OPTIONS, "-p", "llmaudit_shout", "--collect-only")
+    result.stdout.fnmatch_lines(
+        ["llmaudit: small_talk::upper_share cannot be decided: design: * clusters, a t interval needs 10*"]
+    )

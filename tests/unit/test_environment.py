@@ -36,6 +36,7 @@ def test_secrets_are_masked(text: str) -> None:
     [
         "pytest suites/ --model smollm2-135m-instruct -k gender",
         "pytest -m monkey --seed 3",
+        "pytest -k monkey suites/b.audit.yaml",
         "pytest --model /models/tokenizers/x",
         "http://localhost:8000/v1",
     ],

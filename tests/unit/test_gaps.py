@@ -258,3 +258,20 @@ def test_shifting_a_whole_template_changes_nothing(design: list[tuple[float, flo
     rows = level({"a": [a for a, _ in design], "b": [b for _, b in design]})
     moved = [(cluster, group, value + shift * (cluster == "t0")) for cluster, group, value in rows]
     assert gaps(rows)["gap.a-b"].value == pytest.approx(gaps(moved)["gap.a-b"].value)
+
+
+@given(st.lists(st.integers(-4, 4).map(lambda value: value / 4), min_size=2, max_size=30))
+def test_the_interval_of_a_proportion_holds_its_value_and_is_never_narrower_than_with_no_event(
+    differences: list[float],
+) -> None:
+    column = np.array(differences)
+    found, empty = proportion_interval(column, 0.90), proportion_interval(np.zeros_like(column), 0.90)
+    assert found is not None
+    assert empty is not None
+    assert found.low <= column.mean() <= found.high
+    assert found.high - found.low >= (empty.high - empty.low) * (1 - 1e-12)
+
+
+def test_the_interval_of_a_proportion_needs_two_clusters() -> None:
+    assert proportion_interval(np.array([0.5]), 0.90) is None
+    assert proportion_interval(np.array([]), 0.90) is None

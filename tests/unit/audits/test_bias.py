@@ -165,6 +165,22 @@ def test_a_planted_gap_is_found_with_its_sign_and_its_evidence() -> None:
     assert scores[0] != scores[1]
 
 
+def test_the_evidence_of_a_pair_shows_both_of_its_groups() -> None:
+    audit = bias(groups={**GROUPS, "nurses": {"noun": "nurses"}}, samples=8)
+    samples = answered(audit, kind_to_women)
+    evidence = audit.measure(samples).evidence
+    for metric, pair in (
+        ("sentiment_gap.women-men", {"women", "men"}),
+        ("sentiment_gap.men-nurses", {"men", "nurses"}),
+    ):
+        shown = [samples[index].request for index in evidence[metric]]
+        assert {request.factors["group"] for request in shown} == pair
+        # Two by two: the same template, one answer of each group.
+        for one, other in zip(shown[::2], shown[1::2], strict=True):
+            assert one.cluster == other.cluster
+            assert one.factors["group"] != other.factors["group"]
+
+
 def test_a_planted_gap_vanishes_when_the_labels_are_shuffled_within_templates() -> None:
     audit = bias(samples=8)
     samples = answered(audit, kind_to_women)

@@ -211,6 +211,21 @@ def test_fragments_unknown_tokens_and_failures_of_the_round_trip() -> None:
     assert "25% of the tokens are unknown" in (found.estimates["premium.deu_Latn"].problem or "")
 
 
+def test_a_reference_of_unknown_tokens_leaves_no_premium() -> None:
+    found = measured(
+        tokenization(), lambda request: tokens(4, unknown=4) if request.factors["language"] == "eng_Latn" else None
+    )
+    for name in ("premium", "premium.deu_Latn", "premium.jpn_Jpan"):
+        assert "100% of the tokens are unknown" in (found.estimates[name].problem or "")
+    assert found.estimates["fertility.deu_Latn"].problem is None
+
+
+def test_a_second_tokenizer_that_knows_nothing_is_no_comparison() -> None:
+    found = measured(tokenization(compare_with="other"), other=lambda _: tokens(2, unknown=2))
+    assert "100% of the tokens are unknown" in (found.estimates["tokens_ratio"].problem or "")
+    assert found.estimates["premium"].problem is None
+
+
 @pytest.mark.parametrize(
     "lost", [["deu_Latn"], ["jpn_Jpan"], ["eng_Latn"], ["eng_Latn", "deu_Latn", "jpn_Jpan", "words"]]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -13,12 +14,14 @@ import gguf
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from llmaudit.cachedir import cache_folder
 from llmaudit.engines.hf import files
 from llmaudit.engines.hf.files import check_folder, hash_weights, local_folder
 from llmaudit.engines.models import Source
 from llmaudit.errors import ModelError
+from llmaudit.types import Completion, Generate, Sampling
 
 
 @pytest.fixture
@@ -263,3 +266,63 @@ def test_a_saved_model_is_one(tiny: Any, llama_folder: Path) -> None:
     check_folder(llama_folder)
     assert torch.__version__
     assert len(hash_weights(Source("folder", str(llama_folder)), llama_folder)) == 64
+
+
+@pytest.fixture
+def real_gguf(tmp_path: Path, tiny: Any) -> tuple[Path, np.ndarray[Any, np.dtype[np.float32]]]:
+    """A GGUF file that holds a whole tiny model with its tokenizer, and its embeddings."""
+    config, rng = tiny.config(), np.random.default_rng(0)
+    file = tmp_path / "whole.gguf"
+    writer = gguf.GGUFWriter(file, "llama")
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_rope_dimension_count(config.hidden_size // config.num_attention_heads)
+    writer.add_vocab_size(config.vocab_size)
+    model = json.loads(tiny.byte_level().backend_tokenizer.to_str())["model"]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(sorted(model["vocab"], key=model["vocab"].get))
+    writer.add_token_merges([" ".join(merge) for merge in model["merges"]])
+    writer.add_eos_token_id(0)
+    hidden, inner, keys = config.hidden_size, config.intermediate_size, config.hidden_size // 2
+    shapes = {
+        "token_embd": (config.vocab_size, hidden),
+        "output": (config.vocab_size, hidden),
+        "output_norm": (hidden,),
+    }
+    for layer in range(config.num_hidden_layers):
+        block = {"attn_norm": (hidden,), "ffn_norm": (hidden,), "attn_q": (hidden, hidden), "attn_k": (keys, hidden)}
+        block |= {"attn_v": (keys, hidden), "attn_output": (hidden, hidden), "ffn_gate": (inner, hidden)}
+        block |= {"ffn_up": (inner, hidden), "ffn_down": (hidden, inner)}
+        shapes |= {f"blk.{layer}.{name}": shape for name, shape in block.items()}
+    tensors = {name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()}
+    for name, tensor in tensors.items():
+        writer.add_tensor(f"{name}.weight", tensor)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return file, tensors["token_embd"]
+
+
+def test_a_gguf_becomes_a_model_that_answers(real_gguf: tuple[Path, Any], tiny: Any) -> None:
+    file, embeddings = real_gguf
+    engine = tiny.engine(file)
+    assert engine.info.resolved == "whole.gguf"
+    assert engine.info.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    ((_, found),) = engine.run([Generate("The women", "c", Sampling(temperature=0, max_new_tokens=4))])
+    assert isinstance(found, Completion)
+    (folder,) = (cache_folder() / "gguf").iterdir()
+    stored = load_file(folder / "model.safetensors")
+    assert torch.equal(stored["model.embed_tokens.weight"], torch.tensor(embeddings))
+    assert {tensor.dtype for tensor in stored.values()} == {torch.float32}
+
+
+def test_a_conversion_says_nothing(real_gguf: tuple[Path, Any], capfd: pytest.CaptureFixture[str]) -> None:
+    # Bars of libraries would tear the live progress line, which says that the model is being loaded.
+    convert(real_gguf[0])
+    assert capfd.readouterr() == ("", "")

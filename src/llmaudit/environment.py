@@ -23,7 +23,10 @@ _PACKAGES = (
     *("statsmodels", "pandas", "vaderSentiment", "pytest", "pytest-xdist"),
 )
 # What a key or a password follows: a known beginning, a name that says so, or a user's name in an address.
-_SECRET = re.compile(r"(?i)(\bhf_|\bsk-|(?:key|token|password|secret)(?:[=:]|\s+(?=[^\s-]))|://(?=[^/\s]*@))[^\s@]+")
+_SECRET = re.compile(
+    r"(?i)(\bhf_|\bsk-|(?:key|token|password|secret)[=:]|--[\w-]*(?:key|token|password|secret)\s+(?=[^\s-])"
+    r"|://(?=[^/\s]*@))[^\s@]+"
+)
 
 
 def describe(arguments: Sequence[str], folder: Path) -> dict[str, Any]:
@@ -33,7 +36,7 @@ def describe(arguments: Sequence[str], folder: Path) -> dict[str, Any]:
         "git_commit": _git(folder, "rev-parse", "HEAD"),
         "git_changes": bool(_git(folder, "status", "--porcelain", "--untracked-files=no")),
         "python": platform.python_version(),
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.release().partition('-')[0]} {platform.machine()}",
         "processor": processor(),
         "cores": psutil.cpu_count(logical=False) or os.cpu_count(),
         "threads": os.cpu_count(),

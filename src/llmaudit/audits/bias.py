@@ -297,7 +297,7 @@ def _mean(values: Array) -> float:
 
 def _rate(column: Array, level: float) -> Interval | None:
     found = proportion_interval(column, level)
-    return found and replace(found, low=max(0.0, found.low))
+    return found and replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
 
 
 def _range(values: Mapping[str, float]) -> float:

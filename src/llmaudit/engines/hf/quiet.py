@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import transformers
@@ -23,7 +24,8 @@ def quiet() -> Iterator[None]:
     logger.setLevel(logging.ERROR)
     bars.disable_progress_bar()
     try:
-        with warnings.catch_warnings():
+        # The bars of the GGUF reader ask nobody whether they may show.
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -15,7 +15,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from llmaudit.audit import Figure, Setting, Table
 from llmaudit.errors import RunError
-from llmaudit.stats.multiplicity import benjamini_hochberg, holm
 from llmaudit.types import Better, Estimate, ModelInfo
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ __all__ = [
     "SuiteRecord",
     "Timing",
     "Waiver",
-    "adjust_p_values",
     "load_run",
     "to_plain",
 ]
@@ -330,39 +328,6 @@ def to_plain(value: Any) -> Any:
         return _finite(value)
     # Half a surrogate pair, which an endpoint may send, has no UTF-8 form.
     return str(value).encode("utf-8", "replace").decode("utf-8")
-
-
-def adjust_p_values(records: tuple[Record, ...]) -> tuple[Record, ...]:
-    """Adjust p-values inside each suite: Holm over its confirmatory checks, Benjamini-Hochberg over the exploratory.
-
-    The family is what the suite declares, never what happened to be selected: where checks of the family did not run,
-    nothing is adjusted. A check that ran and gave no p-value counts as p = 1.
-    """
-    families: dict[tuple[str, str], list[Record]] = {}
-    for record in records:
-        if record.estimate is not None and not record.estimate.deterministic:
-            families.setdefault((record.suite, record.role), []).append(record)
-    adjusted = {r.id: r for (_, role), family in families.items() for r in _adjust_family(role, family)}
-    return tuple(adjusted.get(record.id, record) for record in records)
-
-
-def _adjust_family(role: str, family: list[Record]) -> list[Record]:
-    declared = family[0].family
-    if len(family) < declared:
-        reason = f"not adjusted: {len(family)} of the {declared} checks of the family ran"
-        return [replace(record, adjustment=reason) for record in family]
-    p_values: dict[str, float] = {}
-    for record in family:
-        p = record.estimate.p_value if record.estimate else None
-        p_values[record.id] = 1.0 if p is None else p
-    corrected = holm(p_values) if role == "confirmatory" else benjamini_hochberg(p_values)
-    method = "Holm" if role == "confirmatory" else "Benjamini-Hochberg"
-    return [
-        replace(record, p_adjusted=corrected[record.id], adjustment=f"{method} over {declared}")
-        if record.estimate and record.estimate.p_value is not None
-        else record
-        for record in family
-    ]
 
 
 def _finite(value: float | None) -> float | None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from llmaudit.audit import Bars, Intervals, Setting, Table
 from llmaudit.errors import RunError
+from llmaudit.families import adjust_p_values
 from llmaudit.run import (
     SCHEMA_VERSION,
     AuditRecord,
@@ -31,7 +32,6 @@ from llmaudit.run import (
     SuiteRecord,
     Timing,
     Waiver,
-    adjust_p_values,
     load_run,
     to_plain,
 )

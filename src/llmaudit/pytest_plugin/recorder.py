@@ -133,6 +133,7 @@ class Recorder:
 
         from llmaudit import run  # noqa: PLC0415 - likewise
         from llmaudit.environment import describe  # noqa: PLC0415 - likewise
+        from llmaudit.families import adjust_p_values  # noqa: PLC0415 - likewise
 
         settings = options.Settings.of(self._config)
         data = {
@@ -153,7 +154,7 @@ class Recorder:
             "records": sorted(self._records.values(), key=lambda record: record["order"]),
         }
         assembled = TypeAdapter(run.Run).validate_python(data)
-        return replace(assembled, records=run.adjust_p_values(assembled.records))
+        return replace(assembled, records=adjust_p_values(assembled.records))
 
 
 def started_at(config: pytest.Config) -> str:

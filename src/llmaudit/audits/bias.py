@@ -153,9 +153,9 @@ class Bias(Audit["Bias.Params"]):
             reaction = _range(self._reactions(name, mask=mask)) if self.scorers[name].sees_terms else 0.0
             found = gap_estimates(scored, cells, seed=self.seed, details={"scorer's own reaction": reaction})
             estimates |= {metric: self._with_instrument(estimate, reaction) for metric, estimate in found.items()}
-            facets = {found[f"{name}_gap.{a}-{b}"].value: (a, b) for a, b in self._pairs}
             shown = {f"{name}_gap.{a}-{b}": (a, b) for a, b in self._pairs}
-            shown[f"{name}_gap"] = facets[max(facets, key=lambda value: -1.0 if math.isnan(value) else abs(value))]
+            # The first of the widest facets, as the bare metric takes it.
+            shown[f"{name}_gap"] = shown[max(shown, key=lambda metric: _size(found[metric].value))]
             evidence |= {metric: _extremes(found[metric], values, samples, pair) for metric, pair in shown.items()}
         return Measurement(
             estimates=estimates,
@@ -298,6 +298,10 @@ def _mean(values: Array) -> float:
 def _rate(column: Array, level: float) -> Interval | None:
     found = proportion_interval(column, level)
     return found and replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
+
+
+def _size(value: float) -> float:
+    return -1.0 if math.isnan(value) else abs(value)
 
 
 def _range(values: Mapping[str, float]) -> float:

@@ -181,6 +181,21 @@ def test_the_evidence_of_a_pair_shows_both_of_its_groups() -> None:
             assert one.factors["group"] != other.factors["group"]
 
 
+def test_tied_pairs_show_the_groups_of_the_pair_that_the_worst_gap_is() -> None:
+    # Women differ from men and from nurses by exactly as much.
+    groups = {**GROUPS, "nurses": {"noun": "nurses"}}
+
+    def answer(request: Generate) -> str:
+        return "I cannot help with that." if group_of(request) == "women" and "office" in request.cluster else "Fine."
+
+    audit = bias(groups=groups, scorers=["refusal"], checks={"refusal_gap": {"max": 0.1}})
+    samples = answered(audit, answer)
+    found = audit.measure(samples)
+    assert found.estimates["refusal_gap.women-men"].value == found.estimates["refusal_gap.women-nurses"].value > 0
+    shown = {samples[index].request.factors["group"] for index in found.evidence["refusal_gap"]}
+    assert shown == {"women", "men"}
+
+
 def test_a_planted_gap_vanishes_when_the_labels_are_shuffled_within_templates() -> None:
     audit = bias(samples=8)
     samples = answered(audit, kind_to_women)

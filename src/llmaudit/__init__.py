@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     from llmaudit.run import Record, Run, load_run
     from llmaudit.scorers.base import Scorer
     from llmaudit.types import (
+        Attend,
+        Attention,
         Completion,
+        Embed,
+        Embedding,
         Estimate,
         Failure,
         Generate,
@@ -67,13 +71,16 @@ _HOMES = {
     "llmaudit.run": ("Record", "Run", "load_run"),
     "llmaudit.scorers.base": ("Scorer",),
     "llmaudit.types": (
-        *("Completion", "Estimate", "Failure", "Generate", "Interval", "Likelihood", "ModelInfo", "NextToken"),
+        *("Attend", "Attention", "Completion", "Embed", "Embedding", "Estimate", "Failure", "Generate", "Interval"),
+        *("Likelihood", "ModelInfo", "NextToken"),
         *("NextTokens", "Request", "Response", "Sample", "Sampling", "Score", "Tokenize", "Tokens", "Verdict"),
     ),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Attend",
+    "Attention",
     "Audit",
     "AuditParams",
     "Bars",
@@ -81,6 +88,8 @@ __all__ = [
     "CheckParams",
     "Completion",
     "Context",
+    "Embed",
+    "Embedding",
     "Engine",
     "EngineError",
     "EngineOptions",

@@ -12,13 +12,26 @@ from pathlib import Path
 from typing import Any
 
 from llmaudit.errors import StoreError
-from llmaudit.types import Completion, Failure, Likelihood, ModelInfo, NextTokens, Request, Response, Tokens
+from llmaudit.types import (
+    Attention,
+    Completion,
+    Embedding,
+    Failure,
+    Likelihood,
+    ModelInfo,
+    NextTokens,
+    Request,
+    Response,
+    Tokens,
+)
 
 __all__ = ["ResponseStore", "StoreSize", "fingerprint"]
 
 #: Part of every key: raise it where the same request would now be answered otherwise.
-_VERSION = 1
-_TYPES: dict[str, type[Response]] = {kind.__name__: kind for kind in (Completion, Likelihood, NextTokens, Tokens)}
+_VERSION = 2
+_TYPES: dict[str, type[Response]] = {
+    kind.__name__: kind for kind in (Completion, Likelihood, NextTokens, Tokens, Embedding, Attention)
+}
 #: What names and groups a request but does not reach the model.
 _LABELS = {"cluster", "factors"}
 #: Keys asked for in one query; SQLite allows 32,766 at most.

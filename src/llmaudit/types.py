@@ -11,8 +11,12 @@ from enum import StrEnum
 from typing import Literal
 
 __all__ = [
+    "Attend",
+    "Attention",
     "Better",
     "Completion",
+    "Embed",
+    "Embedding",
     "Estimate",
     "Factor",
     "Failure",
@@ -82,6 +86,8 @@ class Score:
     """May be empty: the continuation is then scored from the start token on."""
     continuation: str
     cluster: str
+    each_token: bool = False
+    """Whether to return the log-probability of every token beside their sum."""
     factors: Mapping[str, Factor] = field(default_factory=dict, hash=False)
 
 
@@ -93,6 +99,11 @@ class NextToken:
     cluster: str
     top: int = 10
     """How many of the most likely tokens to return."""
+    words: tuple[tuple[str, ...], ...] = ()
+    """Lists of words whose joint probability of coming next is asked for. A word counts by its first token, so it is
+    written with the space that it would have after the prompt; tokens that two words share count once."""
+    full: bool = False
+    """Whether to return the whole distribution: as many numbers as the vocabulary has tokens."""
     factors: Mapping[str, Factor] = field(default_factory=dict, hash=False)
 
 
@@ -105,7 +116,31 @@ class Tokenize:
     factors: Mapping[str, Factor] = field(default_factory=dict, hash=False)
 
 
-Request = Generate | Score | NextToken | Tokenize
+@dataclass(frozen=True, slots=True)
+class Embed:
+    """Ask for the vector by which a layer of the model represents a text."""
+
+    text: str
+    cluster: str
+    pooling: Literal["mean", "last"] = "mean"
+    """`mean` over the tokens of the text, or its `last` token; start and end tokens of the tokenizer are left out."""
+    layer: int = -1
+    """Which layer's output: 0 is the token embeddings, 1 the first layer, -1 the last one (after the final norm)."""
+    factors: Mapping[str, Factor] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Attend:
+    """Ask how the attention heads of a model look at a text."""
+
+    text: str
+    cluster: str
+    layers: tuple[int, ...] = ()
+    """Which layers, counted from 0; empty means all of them."""
+    factors: Mapping[str, Factor] = field(default_factory=dict, hash=False)
+
+
+Request = Generate | Score | NextToken | Tokenize | Embed | Attend
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +167,8 @@ class Likelihood:
     """Number of tokens that were scored."""
     greedy: bool
     """Whether every token of the continuation was the most likely one."""
+    token_logprobs: tuple[float, ...] = ()
+    """Log-probability of every token in nats, where that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +179,10 @@ class NextTokens:
     """(token text, log-probability in nats), most likely first."""
     entropy: float
     """Shannon entropy of the whole distribution, in nats."""
+    mass: tuple[float, ...] = ()
+    """Probability of each list of words that was asked for, in [0, 1]."""
+    logprobs: tuple[float, ...] = ()
+    """Log-probability of every token id in nats, where the whole distribution was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +203,35 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedding:
+    """The answer to Embed."""
+
+    vector: tuple[float, ...]
+    """As many numbers as the model's hidden size."""
+    tokens: int
+    """Number of tokens of the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """The answer to Attend."""
+
+    pieces: tuple[str, ...]
+    """The tokens that were looked at, those that the tokenizer adds included."""
+    layers: tuple[int, ...]
+    weights: tuple[tuple[tuple[tuple[float, ...], ...], ...], ...]
+    """Weights in [0, 1], shape (layers, heads, queries, keys): how much of each earlier token a token takes in. The
+    weights of one query sum to 1, but for models with attention sinks."""
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """The answer to a request that could not be answered."""
 
     error: str
 
 
-Response = Completion | Likelihood | NextTokens | Tokens | Failure
+Response = Completion | Likelihood | NextTokens | Tokens | Embedding | Attention | Failure
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ class EngineOptions:
     base_url: str | None = None
     """Address of an OpenAI-compatible server, up to and with `/v1`."""
     seed: int = 0
+    batch_size: int | None = None
+    """Rows that an in-process engine decodes side by side; None leaves it to the engine."""
     aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The project's own names for models: `[tool.llmaudit.models]` of its pyproject.toml."""
 

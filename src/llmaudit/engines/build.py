@@ -30,7 +30,8 @@ def build_engine(options: EngineOptions) -> Engine:
         from llmaudit.engines.openai import OpenAIEngine  # noqa: PLC0415
 
         return OpenAIEngine(options)
-    from llmaudit.engines.hf.engine import HFEngine, TokenizerEngine  # noqa: PLC0415
+    from llmaudit.engines.hf.engine import HFEngine  # noqa: PLC0415
+    from llmaudit.engines.hf.tokenizer_engine import TokenizerEngine  # noqa: PLC0415
 
     return TokenizerEngine(options) if name == "tokenizer" else HFEngine(options)
 
@@ -39,6 +40,6 @@ def build_tokenizer(options: EngineOptions) -> Engine:
     """Load the tokenizer of a model as an engine of its own. Raises ModelError."""
     if options.engine == "fake":
         return FakeEngine(seed=options.seed, name=options.model)
-    from llmaudit.engines.hf.engine import TokenizerEngine  # noqa: PLC0415 - see build_engine
+    from llmaudit.engines.hf.tokenizer_engine import TokenizerEngine  # noqa: PLC0415 - see build_engine
 
     return TokenizerEngine(options)

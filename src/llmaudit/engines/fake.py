@@ -9,7 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import assert_never
 
 from llmaudit.types import (
+    Attend,
+    Attention,
     Completion,
+    Embed,
+    Embedding,
     Generate,
     Likelihood,
     ModelInfo,
@@ -44,7 +48,7 @@ class FakeEngine:
         self,
         handler: Handler | None = None,
         *,
-        capabilities: frozenset[type[Request]] = frozenset({Generate, Score, NextToken, Tokenize}),
+        capabilities: frozenset[type[Request]] = frozenset({Generate, Score, NextToken, Tokenize, Embed, Attend}),
         seed: int = 0,
         name: str = "fake",
     ) -> None:
@@ -79,18 +83,38 @@ def answer(request: Request, seed: int = 0) -> Response:
             return Completion(" " + " ".join(words) + ".", len(words) + 1, "stop", request.prompt)
         case Score():
             tokens = max(1, len(_PIECES.findall(request.continuation)))
-            share = _digest(0, request.context, request.continuation)[0] / 255
-            return Likelihood(-tokens * (2 + share), tokens, greedy=False)
+            each = -2 - _digest(0, request.context, request.continuation)[0] / 255
+            return Likelihood(tokens * each, tokens, greedy=False, token_logprobs=(each,) * tokens * request.each_token)
         case NextToken():
-            digest = _digest(0, request.prompt)
-            weights = [1 + byte for byte in digest[: len(_WORDS)]]
-            logprobs = sorted(((math.log(w / sum(weights)), t) for w, t in zip(weights, _WORDS, strict=False)))[::-1]
-            entropy = -sum(math.exp(value) * value for value, _ in logprobs)
-            return NextTokens(tuple((token, value) for value, token in logprobs[: request.top]), entropy)
+            return _next_tokens(request)
         case Tokenize():
             return _tokenize(request.text)
+        case Embed():
+            digest = _digest(0, request.text, request.pooling, request.layer)
+            return Embedding(tuple(byte / 127.5 - 1 for byte in digest[:16]), len(_PIECES.findall(request.text)))
+        case Attend():
+            return _attention(request)
         case _:
             assert_never(request)
+
+
+def _next_tokens(request: NextToken) -> NextTokens:
+    """Give a distribution over a vocabulary of a few words."""
+    weights = [1 + byte for byte in _digest(0, request.prompt)[: len(_WORDS)]]
+    logprobs = {word: math.log(weight / sum(weights)) for word, weight in zip(_WORDS, weights, strict=True)}
+    top = sorted(logprobs.items(), key=lambda pair: (-pair[1], pair[0]))[: request.top]
+    entropy = -sum(math.exp(value) * value for value in logprobs.values())
+    lists = ({word.strip() for word in words} & logprobs.keys() for words in request.words)
+    mass = tuple(sum(math.exp(logprobs[word]) for word in sorted(words)) for words in lists)
+    return NextTokens(tuple(top), entropy, mass, tuple(logprobs.values()) if request.full else ())
+
+
+def _attention(request: Attend) -> Attention:
+    """Two layers of two heads, which look at all that they may in equal parts."""
+    pieces = tuple(_PIECES.findall(request.text))
+    head = tuple(tuple(float(key <= query) / (query + 1) for key in range(len(pieces))) for query in range(len(pieces)))
+    layers = request.layers or (0, 1)
+    return Attention(pieces, layers, ((head, head),) * len(layers))
 
 
 def _prompt(request: Request) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,8 +71,15 @@ class KVRows:
         """Number of sequences."""
         return self.mask.shape[0]
 
+    def select(self, rows: Sequence[int]) -> KVRows:
+        """Return a copy of these rows, in this order; a row may be taken several times."""
+        chosen = KVRows(copy.copy(self.cache), self.mask)
+        chosen.cache.layers = [copy.copy(layer) for layer in _layers(self.cache)]
+        chosen.take(rows)
+        return chosen
+
     def take(self, rows: Sequence[int]) -> None:
-        """Keep these rows, in this order; a row may be taken several times. Columns that nobody uses are dropped."""
+        """Keep these rows, in this order. Columns that nobody uses any more are dropped."""
         index = torch.tensor(rows, dtype=torch.int64, device=self.mask.device)
         mask = self.mask.index_select(0, index)
         first = int((mask.cumsum(dim=1) == 0).sum(dim=1).min())

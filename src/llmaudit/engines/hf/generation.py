@@ -1,7 +1,8 @@
-"""The decode loop: one prefill per distinct prompt, rows that leave when finished and are replaced by waiting ones."""
+"""The decode loop: rows that leave when finished and are replaced by waiting ones."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -9,15 +10,14 @@ from typing import Any, Literal
 
 import torch
 
-from llmaudit.engines.hf.cache import KVRows, new_cache
+from llmaudit.engines.hf.cache import KVRows
+from llmaudit.engines.hf.memory import Budget, is_out_of_memory, release
 from llmaudit.engines.hf.noise import RowKey
+from llmaudit.engines.hf.prefill import Prefilled, prefill, prompt_groups
 from llmaudit.engines.hf.sampling import RowSampler
 from llmaudit.types import Sampling
 
 __all__ = ["Decoded", "Decoder", "Job"]
-
-#: How many prompt tokens one prefill takes at most, padding included: bounds the memory of its activations.
-_PREFILL_TOKENS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class Decoded:
     index: int
     tokens: tuple[int, ...]
     """Ids drawn, without the end token."""
-    finish: Literal["stop", "length"]
+    finish: Literal["stop", "length", "memory"]
+    """`memory` where not even one row fits the device."""
     drawn: int
     """Number of tokens drawn, the end token included."""
 
@@ -47,6 +48,28 @@ class Decoded:
 class _Row:
     job: Job
     tokens: list[int] = field(default_factory=list)
+    finished: bool = False
+
+
+@dataclass(slots=True)
+class _Batch:
+    rows: list[_Row]
+    kv: KVRows
+    sampler: RowSampler
+    logits: torch.Tensor
+    """(rows, vocabulary): what the next token is drawn from."""
+
+    def keep(self, numbers: Sequence[int]) -> None:
+        self.kv.take(numbers)
+        self.sampler.keep(numbers)
+        self.logits = self.logits[list(numbers)]
+        self.rows = [self.rows[number] for number in numbers]
+
+    def join(self, other: _Batch) -> None:
+        self.kv.join(other.kv)
+        self.sampler.extend(other.sampler)
+        self.logits = torch.cat([self.logits, other.logits])
+        self.rows += other.rows
 
 
 class Decoder:
@@ -58,7 +81,7 @@ class Decoder:
         *,
         ends: frozenset[int],
         tokenizer: Any,
-        rows: int,
+        rows: Budget,
         device: torch.device,
         context: int | None = None,
     ) -> None:
@@ -66,80 +89,105 @@ class Decoder:
         self._last_position = (1 << 62) if context is None else context - 1
         self._ends = ends
         self._tokenizer = tokenizer
-        self._capacity = rows
+        self._rows = rows
         self._device = device
+        self._waiting: deque[Job] = deque()
+        self._batch: _Batch | None = None
+        self._carried: Prefilled | None = None
+        """The prompt whose completions did not all fit the batch."""
+        self._done: list[Decoded] = []
 
     def run(self, jobs: Sequence[Job]) -> Iterator[list[Decoded]]:
         """Decode all jobs; yields them as they finish, a few at a time.
 
         Jobs are taken in order of prompt length, so that a prefill has little padding, and jobs of one prompt stand
-        together, so that it is prefilled once for all of them that fit the batch.
+        together, so that it is read once. Where the memory runs out, the rows of the batch begin again in one of half
+        the size: a draw depends on its row's key alone, so that they come out the same.
         """
-        waiting = iter(sorted(jobs, key=lambda job: (len(job.prompt), job.prompt, job.index)))
-        batch: _Batch | None = None
-        while True:
-            free = self._capacity - (len(batch.rows) if batch else 0)
-            arriving = list(islice(waiting, free))
-            for group in _prefill_groups(arriving):
-                joined = self._prefill(group)
-                batch = joined if batch is None else batch.join(joined)
-            if batch is None:
-                return
-            batch, finished = self._decode_until_room(batch, more=len(arriving) == free and free > 0)
-            yield finished
+        self._waiting = deque(sorted(jobs, key=_order))
+        while self._waiting or self._batch is not None:
+            if finished := self._advance():
+                yield finished
 
-    def _decode_until_room(self, batch: _Batch, *, more: bool) -> tuple[_Batch | None, list[Decoded]]:
-        """Step until a quarter of the batch has finished: moving the cache costs about as much as a few steps."""
-        done: list[Decoded] = []
-        enough = max(1, (self._capacity if more else len(batch.rows)) // 4)
-        leaving: set[int] = set()
-        while len(leaving) < min(enough, len(batch.rows)):
-            self._step(batch)
-            for number, row in enumerate(batch.rows):
-                if number not in leaving and (finish := self._finish(row)):
-                    leaving.add(number)
-                    ended = row.tokens[-1] in self._ends
-                    text = row.tokens[:-1] if ended else row.tokens
-                    done.append(Decoded(row.job.index, tuple(text), finish, len(row.tokens)))
-        staying = [number for number in range(len(batch.rows)) if number not in leaving]
-        if not staying:
-            return None, done
-        batch.keep(staying)
-        return batch, done
+    def _advance(self) -> list[Decoded]:
+        """Fill the batch and step until there is room again; returns what has finished."""
+        self._done = []
+        try:
+            self._admit()
+            self._decode_until_room()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        else:
+            return self._done
+        # Outside the handler, where the error's traceback would hold the tensors.
+        lost = [row.job for row in self._batch.rows if not row.finished] if self._batch is not None else []
+        self._batch = self._carried = None
+        release()
+        if self._rows.halve():
+            self._waiting.extendleft(sorted(lost, key=_order, reverse=True))
+        else:
+            self._done += [Decoded(job.index, (), "memory", 0) for job in lost or [self._waiting.popleft()]]
+        return self._done
 
-    @torch.inference_mode()
-    def _prefill(self, jobs: Sequence[Job]) -> _Batch:
-        prompts = sorted({job.prompt for job in jobs}, key=lambda prompt: (len(prompt), prompt))
-        length = max(map(len, prompts))
-        ids = torch.zeros(len(prompts), length, dtype=torch.int64)
-        mask = torch.zeros_like(ids)
-        for number, prompt in enumerate(prompts):
-            ids[number, length - len(prompt) :] = torch.tensor(prompt)
-            mask[number, length - len(prompt) :] = 1
-        ids, mask = ids.to(self._device), mask.to(self._device)
-        out = self._model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=(mask.cumsum(dim=1) - 1).clamp_(min=0),
-            past_key_values=new_cache(),
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        place = {prompt: number for number, prompt in enumerate(prompts)}
-        order = [place[job.prompt] for job in jobs]
-        kv = KVRows(out.past_key_values, mask)
-        kv.take(order)
-        logits = out.logits[:, -1].index_select(0, torch.tensor(order, device=self._device))
+    def _admit(self) -> None:
+        free = self._rows.value - (len(self._batch.rows) if self._batch is not None else 0)
+        arriving = [job.prompt for job in islice(self._waiting, free)]
+        known = sum(prompt in self._carried.prompts for prompt in arriving) if self._carried is not None else 0
+        if self._carried is not None and known:
+            self._enter(self._carried, known)
+        for group in prompt_groups(arriving[known:]):
+            prefilled = prefill(self._model, list(dict.fromkeys(group)), self._device)
+            self._enter(prefilled, len(group))
+            more = bool(self._waiting) and self._waiting[0].prompt == group[-1]
+            self._carried = prefilled.only(group[-1]) if more else None
+
+    def _enter(self, prefilled: Prefilled, count: int) -> None:
+        """Let the next `count` waiting jobs start from prompts that have been read."""
+        jobs = list(islice(self._waiting, count))
+        kv, logits = prefilled.rows([job.prompt for job in jobs])
         sampler = RowSampler([job.sampling for job in jobs], [job.key for job in jobs], self._device)
-        return _Batch([_Row(job) for job in jobs], kv, sampler, logits)
+        batch = _Batch([_Row(job) for job in jobs], kv, sampler, logits)
+        if self._batch is None:
+            self._batch = batch
+        else:
+            self._batch.join(batch)
+        for _ in jobs:
+            self._waiting.popleft()
 
-    @torch.inference_mode()
-    def _step(self, batch: _Batch) -> None:
-        """Draw one token per row from the logits at hand and compute the next ones."""
+    def _decode_until_room(self) -> None:
+        """Step until a quarter of the batch has finished: moving the cache costs about as much as a few steps."""
+        batch = self._batch
+        assert batch is not None  # noqa: S101 - _admit has just filled it
+        enough = max(1, len(batch.rows) // 4)
+        while True:
+            tokens = self._draw(batch)
+            for row in batch.rows:
+                if not row.finished and (finish := self._finish(row)):
+                    row.finished = True
+                    text = row.tokens[:-1] if row.tokens[-1] in self._ends else row.tokens
+                    self._done.append(Decoded(row.job.index, tuple(text), finish, len(row.tokens)))
+            if len(self._done) >= enough:
+                break
+            self._feed(batch, tokens)
+        staying = [number for number, row in enumerate(batch.rows) if not row.finished]
+        if not staying:
+            self._batch = None
+            return
+        batch.keep(staying)
+        self._feed(batch, tokens[staying])
+
+    def _draw(self, batch: _Batch) -> torch.Tensor:
+        """Draw one token per row from the logits at hand; int64, (rows,)."""
         steps = torch.tensor([len(row.tokens) for row in batch.rows], dtype=torch.int32, device=self._device)
         tokens = batch.sampler.draw(batch.logits, steps)
         for row, token in zip(batch.rows, tokens.tolist(), strict=True):
             row.tokens.append(token)
+        return tokens
+
+    @torch.inference_mode()
+    def _feed(self, batch: _Batch, tokens: torch.Tensor) -> None:
+        """Have the model read the tokens drawn: the logits of the next ones."""
         batch.kv.grow()
         out = self._model(
             input_ids=tokens[:, None],
@@ -163,38 +211,5 @@ class Decoder:
         return "length" if len(row.tokens) >= row.job.sampling.max_new_tokens else None
 
 
-@dataclass(slots=True)
-class _Batch:
-    rows: list[_Row]
-    kv: KVRows
-    sampler: RowSampler
-    logits: torch.Tensor
-    """(rows, vocabulary): what the next token is drawn from."""
-
-    def keep(self, numbers: Sequence[int]) -> None:
-        self.rows = [self.rows[number] for number in numbers]
-        self.kv.take(numbers)
-        self.sampler.keep(numbers)
-        self.logits = self.logits[list(numbers)]
-
-    def join(self, other: _Batch) -> _Batch:
-        self.rows += other.rows
-        self.kv.join(other.kv)
-        self.sampler.extend(other.sampler)
-        self.logits = torch.cat([self.logits, other.logits])
-        return self
-
-
-def _prefill_groups(jobs: Sequence[Job]) -> Iterator[list[Job]]:
-    """Cut jobs, sorted by prompt, into groups whose distinct prompts fit the prefill budget."""
-    group: list[Job] = []
-    distinct: set[tuple[int, ...]] = set()
-    for job in jobs:
-        longest = max(len(job.prompt), *(map(len, distinct))) if distinct else len(job.prompt)
-        if group and job.prompt not in distinct and longest * (len(distinct) + 1) > _PREFILL_TOKENS:
-            yield group
-            group, distinct = [], set()
-        group.append(job)
-        distinct.add(job.prompt)
-    if group:
-        yield group
+def _order(job: Job) -> tuple[int, tuple[int, ...], int]:
+    return len(job.prompt), job.prompt, job.index

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,9 +35,14 @@ class LoadedModel:
     """Weights and tokenizer, ready to be asked."""
 
     model: Any
+    """What likelihoods are read from."""
     tokenizer: Any
     info: ModelInfo
     device: torch.device
+    load_sampler: Callable[[], Any]
+    """Gives the model that completions are drawn from: the same one, or a copy in a shorter data type."""
+    memory_key: str
+    """Names model, data type and machine: what the batch that fits the memory depends on."""
 
 
 def load_model(options: EngineOptions) -> LoadedModel:
@@ -44,9 +53,19 @@ def load_model(options: EngineOptions) -> LoadedModel:
     with quiet():
         tokenizer = load_tokenizer(folder)
         config = _read_config(folder)
-        dtype = _pick_dtype(options.dtype, device, config)
+        dtype, drawn = _pick_dtypes(options, device, config)
         model = _read_weights(folder, dtype, device, options.quantization)
     _check_vocabulary(folder, model, tokenizer)
+    if getattr(model, "_is_stateful", False):
+        raise ModelError(
+            f"{folder}: {config.model_type} keeps a recurrent state in place of keys and values, which padded rows of a"
+            " batch would change; llmaudit audits attention models"
+        )
+
+    def load_sampler() -> Any:
+        with quiet():
+            return model if drawn == dtype else _read_weights(folder, drawn, device, options.quantization)
+
     info = ModelInfo(
         name=options.model,
         resolved=Path(source.location).name if source.kind in {"folder", "gguf"} else source.location,
@@ -57,9 +76,14 @@ def load_model(options: EngineOptions) -> LoadedModel:
         dtype=str(dtype).removeprefix("torch."),
         quantization=options.quantization,
         device=str(device),
-        facts={**tokenizer_facts(tokenizer), **_model_facts(config), "files_sha256": hash_files(folder)},
+        facts={
+            **tokenizer_facts(tokenizer),
+            **_model_facts(config),
+            "files_sha256": hash_files(folder),
+            "sampling_dtype": str(drawn).removeprefix("torch."),
+        },
     )
-    return LoadedModel(model, tokenizer, info, device)
+    return LoadedModel(model, tokenizer, info, device, load_sampler, _memory_key(info, device))
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -102,15 +126,21 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def _pick_dtype(name: str, device: torch.device, config: Any) -> torch.dtype:
+def _pick_dtypes(options: EngineOptions, device: torch.device, config: Any) -> tuple[torch.dtype, torch.dtype]:
+    """Return the data types of likelihoods and of sampling."""
+    name = options.dtype
     if name in DTYPES:
-        return DTYPES[name]
+        return DTYPES[name], DTYPES[name]
     if name != "auto":
         raise ModelError(f"--dtype {name}: not a data type; say auto, {', '.join(DTYPES)}")
     if device.type == "cpu":
-        return torch.float32  # likelihoods in bfloat16 move by up to 0.8 nats with the batch layout alone
+        # Likelihoods in bfloat16 move by up to 0.8 nats with the batch layout alone. Sampling in it pays with AMX
+        # only: with AVX512-BF16 products of 64 rows were slower than in float32, by a third.
+        fast = torch.cpu.get_capabilities().get("amx_bf16", False) and options.quantization is None
+        return torch.float32, torch.bfloat16 if fast else torch.float32
     stored = getattr(config, "dtype", None)
-    return stored if isinstance(stored, torch.dtype) else torch.float32
+    chosen = stored if isinstance(stored, torch.dtype) else torch.float32
+    return chosen, chosen
 
 
 def _read_config(folder: Path) -> Any:
@@ -180,9 +210,32 @@ def _count_parameters(model: Any) -> int:
 
 
 def _model_facts(config: Any) -> dict[str, Factor]:
-    names = {"model_type": "architecture", "max_position_embeddings": "context_length", "hidden_size": "hidden_size"}
-    names |= {"num_hidden_layers": "layers"}
-    return {ours: value for theirs, ours in names.items() if (value := getattr(config, theirs, None)) is not None}
+    text = config.get_text_config()
+    names = {"hidden_size": "hidden_size", "num_hidden_layers": "layers"}
+    found = {ours: value for theirs, ours in names.items() if (value := getattr(text, theirs, None)) is not None}
+    context = _context_length(text)
+    return {"architecture": config.model_type, **({"context_length": context} if context else {}), **found}
+
+
+def _context_length(config: Any) -> int | None:
+    """Return how many tokens a text may have.
+
+    With some rotary embeddings the factors of a whole batch change as soon as its longest row passes a length: beyond
+    it the answer to one text would depend on the others.
+    """
+    context = getattr(config, "max_position_embeddings", None)
+    rope = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type") in {"longrope", "dynamic"}:
+        switch = rope.get("original_max_position_embeddings") or getattr(
+            config, "original_max_position_embeddings", None
+        )
+        return min(int(length) for length in (context, switch) if length)
+    return int(context) if context else None
+
+
+def _memory_key(info: ModelInfo, device: torch.device) -> str:
+    parts = [info.sha256, info.dtype, info.facts["sampling_dtype"], info.quantization, platform.node(), str(device)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def _revision(kind: str, folder: Path, asked: str | None) -> str | None:

@@ -42,13 +42,12 @@ class RowSampler:
 
         logits: (rows, vocabulary). steps: int32 (rows,), how many tokens each row has drawn before.
         """
-        logits = logits.to(torch.float32, copy=True)
+        logits = logits.to(torch.float32) / self._temperatures[:, None]
         if self._bias_rows.numel():
             logits.index_put_((self._bias_rows, self._bias_tokens), self._bias_values, accumulate=True)
         if self._all_greedy:
             return logits.argmax(dim=1)
         greedy = logits.argmax(dim=1) if self._greedy.any() else None
-        logits.div_(self._temperatures[:, None])
         for row in self._restricted:
             sampling = self._rows[row].sampling
             logits[row] = restrict(logits[row], sampling.top_k, sampling.top_p)
@@ -65,7 +64,9 @@ class RowSampler:
         self._keys = torch.tensor([row.key for row in self._rows], dtype=torch.int32, device=device).reshape(-1, 2)
         self._bias_rows = torch.tensor([index for index, _, _ in bias], dtype=torch.int64, device=device)
         self._bias_tokens = torch.tensor([token for _, token, _ in bias], dtype=torch.int64, device=device)
-        self._bias_values = torch.tensor([value for _, _, value in bias], dtype=torch.float32, device=device)
+        # The logits are divided by the temperature first.
+        scaled = [value / (temperatures[index] or 1.0) for index, _, value in bias]
+        self._bias_values = torch.tensor(scaled, dtype=torch.float32, device=device)
         self._restricted = [
             index for index, row in enumerate(self._rows) if row.sampling.top_k or row.sampling.top_p < 1
         ]

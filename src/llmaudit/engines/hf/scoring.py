@@ -1,4 +1,4 @@
-"""Likelihoods and next-token distributions, in batches sorted by length."""
+"""Likelihoods and next-token distributions."""
 
 from __future__ import annotations
 
@@ -7,78 +7,82 @@ from typing import Any
 
 import torch
 
-from llmaudit.types import Likelihood, NextTokens
+from llmaudit.engines.hf.forward import Forward, NoMemory
+from llmaudit.engines.hf.memory import Budget
+from llmaudit.types import Failure, Likelihood, NextToken, NextTokens
 
 __all__ = ["next_tokens", "score"]
 
-#: Tokens per batch, padding included: larger batches of full-vocabulary logits are slower, not faster.
-_BATCH_TOKENS = 512
+Ids = tuple[int, ...]
+
+#: Rows of logits that are normalised at a time: eight of 49,000 numbers stay in a core's second-level cache.
+_ROWS = 8
+_NO_MEMORY = Failure("the text needs more memory than the device has, even on its own")
 
 
 def score(
-    model: Any, pairs: Sequence[tuple[tuple[int, ...], tuple[int, ...]]], device: torch.device
-) -> Iterator[tuple[int, Likelihood]]:
+    forward: Forward, pairs: Sequence[tuple[Ids, Ids, bool]], budget: Budget
+) -> Iterator[tuple[int, Likelihood | Failure]]:
     """Score continuations: yields (index, likelihood).
 
-    pairs: (context ids, continuation ids), neither empty. The log-probabilities are taken in float32 whatever the
-    model's data type.
+    pairs: (context ids, continuation ids, whether each token's log-probability is wanted), no ids empty. The
+    log-probabilities are taken in float32 and summed in float64, whatever the model's data type.
     """
-    lengths = [len(context) + len(continuation) for context, continuation in pairs]
-    for batch in _batches(lengths):
-        rows = [pairs[index][0] + pairs[index][1] for index in batch]
-        ids, mask = _pad_right(rows, device)
-        first = min(len(pairs[index][0]) for index in batch) - 1
-        with torch.inference_mode():
-            logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=ids.shape[1] - first).logits
-        for row, index in enumerate(batch):
-            context, continuation = pairs[index]
-            start = len(context) - 1 - first
-            needed = logits[row, start : start + len(continuation)].float()
-            targets = torch.tensor(continuation, device=device)
-            chosen = needed.gather(1, targets[:, None])[:, 0] - needed.logsumexp(dim=1)
-            greedy = bool((needed.argmax(dim=1) == targets).all())
-            yield index, Likelihood(float(chosen.double().sum()), len(continuation), greedy)
+    # The last token is predicted, never looked from.
+    sequences = {index: (context + continuation)[:-1] for index, (context, continuation, _) in enumerate(pairs)}
+    starts = {index: len(context) - 1 for index, (context, _, _) in enumerate(pairs)}
+    for reading in forward.read(sequences, starts, budget):
+        if isinstance(reading, NoMemory):
+            yield from ((index, _NO_MEMORY) for index in reading.sequences)
+            continue
+        totals, best = _totals(reading.logits)
+        rows = [row for found in reading.rows.values() for row in found]
+        targets = [token for index in reading.rows for token in pairs[index][1]]
+        chosen = reading.logits[rows, targets]
+        logprobs = (chosen - totals[rows]).double().tolist()
+        greedy = (chosen >= best[rows]).tolist()
+        place = 0
+        for index in reading.rows:
+            _, continuation, each = pairs[index]
+            end = place + len(continuation)
+            tokens = tuple(logprobs[place:end])
+            yield index, Likelihood(sum(tokens), len(tokens), all(greedy[place:end]), tokens if each else ())
+            place = end
 
 
 def next_tokens(
-    model: Any, tokenizer: Any, prompts: Sequence[tuple[tuple[int, ...], int]], device: torch.device
-) -> Iterator[tuple[int, NextTokens]]:
+    forward: Forward, tokenizer: Any, prompts: Sequence[tuple[Ids, NextToken]], budget: Budget
+) -> Iterator[tuple[int, NextTokens | Failure]]:
     """Give the distribution after each prompt: yields (index, distribution).
 
-    prompts: (prompt ids, how many of the most likely tokens to return).
+    prompts: (prompt ids, what is asked).
     """
-    for batch in _batches([len(ids) for ids, _ in prompts]):
-        rows = [prompts[index][0] for index in batch]
-        ids, mask = _pad_right(rows, device)
-        first = min(map(len, rows)) - 1
-        with torch.inference_mode():
-            logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=ids.shape[1] - first).logits
-        for row, index in enumerate(batch):
-            logprobs = torch.log_softmax(logits[row, len(rows[row]) - 1 - first].float(), dim=0)
-            best = logprobs.topk(min(prompts[index][1], logprobs.shape[0]))
-            entropy = float(-(logprobs.exp() * logprobs.clamp_min(-1e4)).sum())
-            words = [tokenizer.decode([token]) for token in best.indices.tolist()]
-            yield index, NextTokens(tuple(zip(words, best.values.tolist(), strict=True)), entropy)
+    sequences = {index: ids for index, (ids, _) in enumerate(prompts)}
+    starts = {index: len(ids) - 1 for index, ids in sequences.items()}
+    for reading in forward.read(sequences, starts, budget):
+        if isinstance(reading, NoMemory):
+            yield from ((index, _NO_MEMORY) for index in reading.sequences)
+            continue
+        for index, (row,) in reading.rows.items():
+            yield index, _distribution(reading.logits[row].log_softmax(0), tokenizer, prompts[index][1])
 
 
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Group indices by falling length under the token budget: the batch that needs most memory comes first."""
-    batch: list[int] = []
-    for index in sorted(range(len(lengths)), key=lambda index: (-lengths[index], index)):
-        if batch and lengths[batch[0]] * (len(batch) + 1) > _BATCH_TOKENS:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
+def _distribution(logprobs: torch.Tensor, tokenizer: Any, asked: NextToken) -> NextTokens:
+    best = logprobs.topk(min(asked.top, logprobs.shape[0]))
+    words = [tokenizer.decode([token]) for token in best.indices.tolist()]
+    entropy = float(-(logprobs.exp() * logprobs.clamp_min(-1e4)).sum())
+    mass = tuple(float(logprobs[sorted(_first_tokens(tokenizer, words))].exp().double().sum()) for words in asked.words)
+    row = tuple(logprobs.tolist()) if asked.full else ()
+    return NextTokens(tuple(zip(words, best.values.tolist(), strict=True)), entropy, mass, row)
 
 
-def _pad_right(rows: Sequence[tuple[int, ...]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Padding behind the text changes nothing for a causal model, and keeps positions counting from zero."""
-    length = max(map(len, rows))
-    ids = torch.zeros(len(rows), length, dtype=torch.int64)
-    mask = torch.zeros_like(ids)
-    for number, row in enumerate(rows):
-        ids[number, : len(row)] = torch.tensor(row)
-        mask[number, : len(row)] = 1
-    return ids.to(device), mask.to(device)
+def _first_tokens(tokenizer: Any, words: Sequence[str]) -> set[int]:
+    ids = (tokenizer(word, add_special_tokens=False, verbose=False)["input_ids"] for word in words)
+    return {tokens[0] for tokens in ids if tokens}
+
+
+def _totals(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return logsumexp and maximum of each row."""
+    size = _ROWS if logits.device.type == "cpu" else len(logits)
+    blocks = [logits[start : start + size] for start in range(0, len(logits), size)]
+    return torch.cat([block.logsumexp(1) for block in blocks]), torch.cat([block.amax(1) for block in blocks])

@@ -9,9 +9,12 @@ import pytest
 
 from llmaudit.engines.base import Engine, EngineOptions
 from llmaudit.engines.build import build_engine, build_tokenizer
-from llmaudit.engines.hf.engine import HFEngine, TokenizerEngine
+from llmaudit.engines.hf.engine import HFEngine
+from llmaudit.engines.hf.tokenizer_engine import TokenizerEngine
 from llmaudit.types import (
+    Attend,
     Completion,
+    Embed,
     Failure,
     Generate,
     Likelihood,
@@ -58,7 +61,7 @@ def test_they_are_engines(llama: HFEngine, llama_folder: Path) -> None:
     tokenizer = TokenizerEngine(EngineOptions(str(llama_folder)))
     assert isinstance(llama, Engine)
     assert isinstance(tokenizer, Engine)
-    assert llama.capabilities == {Generate, Score, NextToken, Tokenize}
+    assert llama.capabilities == {Generate, Score, NextToken, Tokenize, Embed, Attend}
     assert tokenizer.capabilities == {Tokenize}
 
 
@@ -152,5 +155,5 @@ def test_the_answer_is_what_the_model_wrote_even_where_the_tokenizer_tidies(tiny
 def test_a_closed_engine_gives_its_weights_back(tiny: Any, llama_folder: Path) -> None:
     engine = tiny.engine(llama_folder)
     engine.close()
-    with pytest.raises(TypeError):
+    with pytest.raises(AttributeError):
         list(engine.run([Generate("The", "c", SHORT)]))

@@ -162,15 +162,18 @@ def test_tokens_of_tiny_probability_can_be_drawn(wide: None) -> None:
     assert found > 0
 
 
-def test_the_smallest_noise_uses_all_32_bits() -> None:
-    words = torch.tensor([0, 1, 2, 1000], dtype=torch.int32)
-    expected = [-math.log1p(-(word + 0.5) / 2**32) for word in (0, 1, 2, 1000)]
-    assert noise._exponential(words).tolist() == pytest.approx(expected, rel=1e-6)
+def test_the_smallest_noise_uses_all_31_bits() -> None:
+    expected = [-math.log1p(-(word + 0.5) / 2**31) for word in (0, 1, 2, 1000)]
+    found = noise._exponential(torch.tensor([0, 1, 2, 1000], dtype=torch.int32))
+    assert found.tolist() == pytest.approx(expected, rel=1e-6)
+    assert found.min() > 0
 
 
-def test_the_largest_noise_is_finite() -> None:
-    largest = noise._exponential(torch.tensor([-1], dtype=torch.int32)).item()  # all bits set
-    assert 15 < largest < 25
+def test_the_largest_noise_never_wins() -> None:
+    # All bits set, and the largest word that is not rounded up.
+    largest, next_ = noise._exponential(torch.tensor([-1, 2**31 - 129], dtype=torch.int32)).tolist()
+    assert largest == math.inf
+    assert 15 < next_ < 25
 
 
 def test_excluded_tokens_are_never_drawn(wide: None) -> None:

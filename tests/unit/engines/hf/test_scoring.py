@@ -11,6 +11,8 @@ import torch
 
 from llmaudit.engines.hf import scoring
 from llmaudit.engines.hf.engine import HFEngine
+from llmaudit.engines.hf.forward import Forward
+from llmaudit.engines.hf.memory import Budget
 from llmaudit.types import Failure, Likelihood, NextToken, NextTokens, Request, Score
 
 CONTEXTS = (
@@ -79,7 +81,7 @@ def test_gpt2_scores_equal_a_plain_loop(gpt2: HFEngine, tiny: Any, gpt2_folder: 
 def test_scores_do_not_depend_on_the_batches(llama: HFEngine, monkeypatch: pytest.MonkeyPatch, budget: int) -> None:
     asked: list[Request] = [Score(context, continuation, "c") for context in CONTEXTS for continuation in CONTINUATIONS]
     usual = answers(llama, asked)
-    monkeypatch.setattr(scoring, "_BATCH_TOKENS", budget)
+    monkeypatch.setattr(llama, "_tokens", Budget("tokens", budget))
     found = answers(llama, asked)
     assert [each.logprob for each in found] == pytest.approx([each.logprob for each in usual], abs=1e-4)
     assert [each.greedy for each in found] == [each.greedy for each in usual]
@@ -89,9 +91,13 @@ def test_the_most_likely_continuation_is_greedy(llama: HFEngine, reference: Any,
     ids = tokenizer("In most offices,")["input_ids"]
     with torch.no_grad():
         best = int(reference(torch.tensor([ids])).logits[0, -1].argmax())
-        found = dict(scoring.score(reference, [(tuple(ids), (best,)), (tuple(ids), (best - 1,))], torch.device("cpu")))
-    assert (found[0].greedy, found[1].greedy) == (True, False)
-    assert found[0].logprob > found[1].logprob
+    pairs = [(tuple(ids), (best,), False), (tuple(ids), (best - 1,), False)]
+    found = dict(scoring.score(Forward(reference, torch.device("cpu")), pairs, Budget("tokens", 512)))
+    one, other = found[0], found[1]
+    assert isinstance(one, Likelihood)
+    assert isinstance(other, Likelihood)
+    assert (one.greedy, other.greedy) == (True, False)
+    assert one.logprob > other.logprob
 
 
 def test_an_empty_context_is_the_start_token(llama: HFEngine, reference: Any, tokenizer: Any) -> None:
@@ -189,17 +195,11 @@ def test_as_many_tokens_as_asked(llama: HFEngine, tiny: Any) -> None:
 
 
 def test_an_excluded_token_leaves_the_entropy_finite() -> None:
-    class Masked:
-        """A model that gives one token no probability at all."""
-
-        def __call__(self, input_ids: torch.Tensor, **_: Any) -> Any:
-            logits = torch.tensor([0.0, 0.0, -torch.inf]).expand(*input_ids.shape, 3)
-            return type("Out", (), {"logits": logits})
-
     class Letters:
         def decode(self, ids: list[int]) -> str:
             return "abc"[ids[0]]
 
-    ((_, found),) = scoring.next_tokens(Masked(), Letters(), [((0,), 2)], torch.device("cpu"))
+    logprobs = torch.tensor([0.0, 0.0, -torch.inf]).log_softmax(0)
+    found = scoring._distribution(logprobs, Letters(), NextToken("", "c", top=2))
     assert found.entropy == pytest.approx(math.log(2))
     assert {token for token, _ in found.top} == {"a", "b"}

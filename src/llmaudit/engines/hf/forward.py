@@ -1,0 +1,156 @@
+"""One forward pass over many sequences: logits where they are needed, in the fastest layout that the model allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from llmaudit.engines.hf.memory import Budget, is_out_of_memory, release
+from llmaudit.engines.hf.packing import Batch, Ids, packed_batches, padded_batches
+from llmaudit.engines.hf.selfcheck import MISUSE, close_enough
+from llmaudit.errors import ModelError
+
+__all__ = ["Forward", "NoMemory", "Reading"]
+
+#: Sequences that a layout must read as it reads them alone: shared beginnings, a repetition, very unequal lengths.
+_PROBES = ((5, 9, 2), (5, 9, 2, 7, 3, 8, 6), (5, 9, 4, 4, 1), (5, 3, *range(1, 24)), (5, 9, 2, 7, 3, 8, 1, 2, 3))
+#: Architectures whose attention counts columns rather than positions.
+_COLUMN_COUNTERS = frozenset({"gpt_neo"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Logits of some sequences."""
+
+    logits: torch.Tensor
+    """float32, (positions, vocabulary); a position that sequences share is there once."""
+    rows: Mapping[int, list[int]]
+    """Sequence -> rows of `logits`: its positions from the one asked for to the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoMemory:
+    """Sequences that do not fit the memory even on their own."""
+
+    sequences: tuple[int, ...]
+
+
+class Forward:
+    """Reads sequences with a causal model.
+
+    Sequences are packed side by side with their common beginnings computed once, where the architecture gives the same
+    logits that way as for one sequence alone: tried on the first use. Else every sequence has a row of its own.
+    """
+
+    def __init__(self, model: Any, device: torch.device, context: int | None = None) -> None:
+        self._model = model
+        self._device = device
+        self._context = context
+        self._packs: bool | None = None
+        self._window = _window(model.config)
+
+    @property
+    def packs(self) -> bool:
+        """Whether sequences are packed. Raises ModelError where no layout agrees with one sequence alone."""
+        if self._packs is None:
+            self._packs = self._agrees(packed=True)
+            if not self._packs and not self._agrees(packed=False):
+                raise ModelError(
+                    f"{self._model.config.model_type}: this architecture reads a batch of texts otherwise than each"
+                    " text alone; llmaudit would give wrong likelihoods"
+                )
+        return self._packs
+
+    def read(
+        self, sequences: Mapping[int, Ids], starts: Mapping[int, int], budget: Budget
+    ) -> Iterator[Reading | NoMemory]:
+        """Give the logits of each sequence from its position `starts` on, in batches of at most `budget` tokens."""
+        waiting = dict(sequences)
+        while waiting:
+            longest = max(map(len, waiting.values()))
+            packed = self.packs and (self._window is None or longest <= self._window)
+            for batch in self._batches(waiting, budget.value, packed=packed):
+                reading = self._try(batch, starts, packed=packed)
+                if reading is None:
+                    # Not inside the handler of the error, whose traceback would hold the tensors.
+                    release()
+                    if len(batch.places) > 1 and budget.halve():
+                        break
+                    reading = NoMemory(tuple(batch.places))
+                for index in batch.places:
+                    del waiting[index]
+                yield reading
+
+    def _try(self, batch: Batch, starts: Mapping[int, int], *, packed: bool) -> Reading | NoMemory | None:
+        try:
+            return self._reading(batch, starts, packed=packed)
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                return None
+            raise
+
+    def _batches(self, sequences: Mapping[int, Ids], tokens: int, *, packed: bool) -> Iterator[Batch]:
+        snapshot = dict(sequences)
+        return packed_batches(snapshot, tokens, self._model.dtype) if packed else padded_batches(snapshot, tokens)
+
+    @torch.inference_mode()
+    def _reading(self, batch: Batch, starts: Mapping[int, int], *, packed: bool) -> Reading:
+        order: dict[tuple[int, int], int] = {}
+        rows: dict[int, list[int]] = {}
+        for index, (row, columns) in batch.places.items():
+            rows[index] = [order.setdefault((row, column), len(order)) for column in columns[starts[index] :]]
+        where = torch.tensor(list(order), device=self._device)
+        inputs = {name: value.to(self._device) for name, value in batch.inputs.items()}
+        logits = self._at(inputs, where[:, 0], where[:, 1]) if packed else self._all(inputs, where[:, 0], where[:, 1])
+        return Reading(logits.float(), rows)
+
+    def _at(self, inputs: Mapping[str, Any], rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        """Have the output head compute these positions only; what the model does to logits afterwards still happens."""
+        head = self._model.get_output_embeddings()
+        handle = head.register_forward_pre_hook(lambda _, hidden: (hidden[0][rows, columns][None],))
+        try:
+            logits: torch.Tensor = self._model(**inputs, use_cache=False).logits
+            return logits[0]
+        finally:
+            handle.remove()
+
+    def _all(self, inputs: Mapping[str, Any], rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        first = int(columns.min())
+        kept = inputs["input_ids"].shape[1] - first
+        logits: torch.Tensor = self._model(**inputs, use_cache=False, logits_to_keep=kept).logits
+        return logits[rows, columns - first]
+
+    def _agrees(self, *, packed: bool) -> bool:
+        if packed and self._model.config.model_type in _COLUMN_COUNTERS:
+            return False
+        size = self._model.get_input_embeddings().weight.shape[0]
+        sequences = {
+            index: tuple(token % size for token in probe[: self._context]) for index, probe in enumerate(_PROBES)
+        }
+        starts = dict.fromkeys(sequences, 0)
+        try:
+            (batch,) = self._batches(sequences, 1 << 20, packed=packed)
+            together = self._reading(batch, starts, packed=packed)
+        except MISUSE as error:
+            if is_out_of_memory(error):
+                raise
+            return False
+        for index, ids in sequences.items():
+            with torch.inference_mode():
+                alone = self._model(torch.tensor([ids], device=self._device), use_cache=False).logits[0]
+            if not close_enough(together.logits[together.rows[index]], alone):
+                return False
+        return True
+
+
+def _window(config: Any) -> int | None:
+    """Return how far back attention looks at the least, or None where it looks back to the start everywhere.
+
+    A sequence no longer than the window may be packed: the packed mask tells a token all that it sees.
+    """
+    text = config.get_text_config()
+    window = getattr(text, "sliding_window", None)
+    return window if isinstance(window, int) and window > 0 else None

@@ -1,0 +1,75 @@
+"""Does this model decode in a batch as it does alone? Asked of every model before its completions are trusted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from llmaudit.engines.hf.prefill import prefill
+from llmaudit.errors import ModelError
+
+__all__ = ["MISUSE", "check_decoding", "close_enough"]
+
+#: What goes wrong inside a model that is called in a way its authors did not think of.
+MISUSE = (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
+#: Largest difference of a log-probability, in nats, that float32 arithmetic alone explains, and that others' does.
+_TOLERANCE = 2e-3
+_LOW_PRECISION_TOLERANCE = 0.5
+#: Log-probabilities below this one are rounding and little else.
+_LIKELY = -20.0
+#: Prompts of unequal length, and what is read after them one token at a time.
+_PROMPTS = ((5, 9, 2), (5, 3, *range(1, 24)), (5, 9, 4, 4, 1, 7))
+_THEN = (4, 6, 3)
+
+
+def check_decoding(model: Any, device: torch.device, context: int | None = None) -> None:
+    """Raise ModelError where keys, values and padding do not give the logits of a text read alone and at once."""
+    size = model.get_input_embeddings().weight.shape[0]
+    room = None if context is None else max(1, context - len(_THEN))
+    prompts = [tuple(token % size for token in prompt[:room]) for prompt in _PROMPTS]
+    then = [token % size for token in _THEN]
+    try:
+        steps = _step_by_step(model, prompts, then, device)
+    except MISUSE as error:
+        detail = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"{model.config.model_type}: this architecture does not decode with padded rows and keys and values"
+            f" ({detail[:200]}); llmaudit cannot sample from it"
+        ) from None
+    for row, prompt in enumerate(prompts):
+        with torch.inference_mode():
+            alone = model(torch.tensor([[*prompt, *then]], device=device), use_cache=False).logits[0, -len(then) - 1 :]
+        if not close_enough(steps[row], alone):
+            raise ModelError(
+                f"{model.config.model_type}: this architecture decodes a batch of texts otherwise than each text alone;"
+                " llmaudit would draw wrong samples from it"
+            )
+
+
+def close_enough(logits: torch.Tensor, reference: torch.Tensor) -> bool:
+    """Whether logits (positions, vocabulary) give the same log-probabilities, as far as arithmetic can tell."""
+    tolerance = _TOLERANCE if reference.dtype == torch.float32 else _LOW_PRECISION_TOLERANCE
+    expected = reference.float().log_softmax(-1)
+    difference = (logits.float().log_softmax(-1) - expected)[expected > _LIKELY].abs()
+    # Written so that NaN is not close.
+    return bool(difference.max() <= tolerance)
+
+
+@torch.inference_mode()
+def _step_by_step(model: Any, prompts: list[tuple[int, ...]], then: list[int], device: torch.device) -> torch.Tensor:
+    """Return the logits after each prompt and after each of the tokens that follow: (prompts, steps, vocabulary)."""
+    kv, logits = prefill(model, prompts, device).rows(prompts)
+    found = [logits]
+    for token in then:
+        kv.grow()
+        out = model(
+            input_ids=torch.full((len(prompts), 1), token, device=device),
+            attention_mask=kv.mask,
+            position_ids=kv.mask.sum(dim=1, keepdim=True) - 1,
+            past_key_values=kv.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        found.append(out.logits[:, -1])
+    return torch.stack(found, dim=1)

@@ -19,6 +19,7 @@ from llmaudit.run import (
     EstimateRecord,
     Evidence,
     LimitRecord,
+    NoiseFloor,
     Outcome,
     Record,
     ScorerRecord,
@@ -65,6 +66,7 @@ class Execution:
     """How many of the requests the store answered."""
     generated_tokens: int = 0
     scored_tokens: int = 0
+    engine_seconds: float = 0.0
     _opened: list[Engine] = field(default_factory=list)
     _model: str | None = field(init=False)
 
@@ -77,7 +79,7 @@ class Execution:
         responses = self._kept(asked) if engine is None else {}
         missing = [index for index in range(len(asked)) if index not in responses]
         self.progress(len(responses), len(asked))
-        for place, response in (engine or self.engine).run([asked[index] for index in missing]):
+        for place, response in self._timed((engine or self.engine).run([asked[index] for index in missing])):
             index = missing[place]
             responses[index] = response
             if engine is None:
@@ -100,6 +102,16 @@ class Execution:
         """Close what was opened on the way; the engine itself belongs to the session."""
         for engine in self._opened:
             engine.close()
+
+    def _timed(self, responses: Iterator[tuple[int, Response]]) -> Iterator[tuple[int, Response]]:
+        """Pass responses on and add up how long each was waited for."""
+        while True:
+            started = time.perf_counter()
+            item = next(responses, None)
+            self.engine_seconds += time.perf_counter() - started
+            if item is None:
+                return
+            yield item
 
     def _kept(self, asked: Sequence[Request]) -> dict[int, Response]:
         kept = self.store.get(self._model, asked) if self.store is not None and self._model is not None else {}
@@ -142,7 +154,14 @@ def finish(entry: AuditEntry, suite: Suite, execution: Execution) -> Finished:
         execution.close()
     _check(entry, measurement)
     seconds = time.perf_counter() - started
-    timing = Timing(seconds, execution.requests, execution.generated_tokens, execution.scored_tokens, execution.kept)
+    timing = Timing(
+        seconds,
+        execution.requests,
+        execution.generated_tokens,
+        execution.scored_tokens,
+        execution.kept,
+        execution.engine_seconds,
+    )
     return Finished(entry, suite, measurement, samples, timing, execution.smoke)
 
 
@@ -186,7 +205,7 @@ def record_check(finished: Finished, check: CheckEntry) -> Record:
     )
 
 
-def audit_record(finished: Finished) -> AuditRecord:
+def audit_record(finished: Finished, noise: tuple[NoiseFloor, ...] = ()) -> AuditRecord:
     """What the report shows of an audit, its estimates included."""
     audit, measurement = finished.entry.audit, finished.measurement
     names = list(getattr(audit.params, "scorers", []))
@@ -208,13 +227,14 @@ def audit_record(finished: Finished) -> AuditRecord:
         tables=measurement.tables,
         notes=(*measurement.notes, *_failures(finished.samples)),
         prompts=tuple(dict.fromkeys(map(_asked, finished.samples))),
+        noise=noise,
         timing=finished.timing,
     )
 
 
-def plain_audit(finished: Finished) -> dict[str, Any]:
+def plain_audit(finished: Finished, noise: tuple[NoiseFloor, ...] = ()) -> dict[str, Any]:
     """Return the audit's record as plain data, after a look at whether it can be read back. Raises AuditError."""
-    plain: dict[str, Any] = to_plain(audit_record(finished))
+    plain: dict[str, Any] = to_plain(audit_record(finished, noise))
     try:
         TypeAdapter(AuditRecord).validate_python(plain)
     except ValidationError as error:

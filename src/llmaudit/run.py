@@ -26,6 +26,7 @@ __all__ = [
     "EstimateRecord",
     "Evidence",
     "LimitRecord",
+    "NoiseFloor",
     "Outcome",
     "Record",
     "Run",
@@ -170,6 +171,26 @@ class Timing:
     scored_tokens: int = 0
     kept: int = 0
     """How many of the requests an earlier run had answered."""
+    engine_seconds: float = 0.0
+    """How long the audit waited for answers: the rest of its time went to the store, scoring and statistics."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseFloor:
+    """What an estimate becomes when the same model is asked again (--aa)."""
+
+    metric: str
+    value: float | None
+    """Of the run itself."""
+    other_batches: float | None
+    """Asked in other batches, with the same draws: what the arithmetic moves."""
+    other_draws: float | None
+    """Asked with other draws: what sampling moves."""
+
+    @classmethod
+    def of(cls, metric: str, value: float, other_batches: float, other_draws: float) -> NoiseFloor:
+        """Make it of measured values, which may be NaN."""
+        return cls(metric, _finite(value), _finite(other_batches), _finite(other_draws))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +212,8 @@ class AuditRecord:
     notes: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
     """Every distinct prompt or text, as it was asked."""
+    noise: tuple[NoiseFloor, ...] = ()
+    """Empty unless the run was asked for it."""
     timing: Timing = Timing()
     order: int = 0
 

@@ -168,6 +168,7 @@ def test_the_stored_text_is_json_without_numbers_that_json_lacks() -> None:
     assert data["schema_version"] == SCHEMA_VERSION
     assert data["timings"] == {
         "s/gender": {"seconds": 1.5, "requests": 20, "generated_tokens": 300, "scored_tokens": 0, "kept": 0}
+        | {"engine_seconds": 0.0}
     }
     assert data["audits"][0]["estimates"][0]["cluster_values"] == {"{group} are": 0.1, "in {group}": None}
     assert data["audits"][0]["estimates"][0]["details"] == {"null mean": 0.05, "null 95th percentile": None}

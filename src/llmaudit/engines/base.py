@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from llmaudit.types import ModelInfo, Request, Response
 
-__all__ = ["Engine", "EngineOptions"]
+__all__ = ["Engine", "EngineOptions", "Remarking"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +53,12 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free the model. The engine is not used afterwards."""
+
+
+@runtime_checkable
+class Remarking(Protocol):
+    """An engine that may have something to say of how it answered; no engine needs to."""
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """Sentences that a reader of the report must know."""

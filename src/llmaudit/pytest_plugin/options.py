@@ -40,11 +40,13 @@ _OPTIONS = (
     _Option("revision", "REV", "branch, tag or commit of a model on the hub"),
     _Option("quantization", "NAME", "int8, nf4 or fp4, by bitsandbytes"),
     _Option("base-url", "URL", "address of an OpenAI-compatible server, with /v1"),
+    _Option("batch-size", "N", "completions that the hf engine decodes side by side (default: 64, on a GPU 256)"),
     _Option("seed", "N", "seed of everything random (default: 0)"),
     _Option("samples", "N", "completions per cell, in place of what the suites say"),
     _Option("report-dir", "DIR", "folder for the reports (default: reports)"),
 )
 _NO_CACHE_HELP = "ask the model again for what an earlier run has stored, and store nothing"
+_AA_HELP = "run every audit twice more on the same model and report how much each estimate moves: its noise floor"
 _SMOKE_HELP = "ask two requests per cell to see that everything runs; nothing is judged"
 
 
@@ -61,15 +63,17 @@ class Settings:
     base_url: str | None
     seed: int
     samples: int | None
+    batch_size: int | None
     smoke: bool
     no_cache: bool
+    aa: bool
     report_dir: Path
 
     @classmethod
     def of(cls, config: pytest.Config) -> Settings:
         """Read the command line first, then the environment, then the ini file. Raises UsageError."""
         given = {option.name: _value(config, option) for option in _OPTIONS}
-        samples = given["samples"]
+        samples, batch_size = given["samples"], given["batch-size"]
         return cls(
             model=given["model"],
             engine=given["engine"] or "auto",
@@ -80,8 +84,10 @@ class Settings:
             base_url=given["base-url"],
             seed=_whole("seed", given["seed"] or "0", least=0),
             samples=None if samples is None else _whole("samples", samples, least=1),
+            batch_size=None if batch_size is None else _whole("batch-size", batch_size, least=1),
             smoke=_flag(config, "smoke"),
             no_cache=_flag(config, "no_cache"),
+            aa=_flag(config, "aa"),
             report_dir=Path(given["report-dir"] or "reports"),
         )
 
@@ -93,8 +99,9 @@ def add_options(parser: pytest.Parser) -> list[str]:
     for option in _OPTIONS:
         _add(group, left_out, option.name, dest=option.dest, metavar=option.metavar, default=None, help=option.help)
         parser.addini(option.dest, f"{option.help}; also {option.variable} in the environment", default=None)
-    _add(group, left_out, "smoke", dest="llmaudit_smoke", action="store_true", default=False, help=_SMOKE_HELP)
-    _add(group, left_out, "no-cache", dest="llmaudit_no_cache", action="store_true", default=False, help=_NO_CACHE_HELP)
+    for name, text in (("smoke", _SMOKE_HELP), ("no-cache", _NO_CACHE_HELP), ("aa", _AA_HELP)):
+        dest = f"llmaudit_{name.replace('-', '_')}"
+        _add(group, left_out, name, dest=dest, action="store_true", default=False, help=text)
     return left_out
 
 

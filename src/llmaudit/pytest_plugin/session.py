@@ -11,7 +11,7 @@ import pytest
 
 from llmaudit.audit import Audit
 from llmaudit.cachedir import store_path
-from llmaudit.engines.base import Engine, EngineOptions
+from llmaudit.engines.base import Engine, EngineOptions, Remarking
 from llmaudit.engines.build import build_tokenizer
 from llmaudit.plugins import BUILT_IN
 from llmaudit.projects import project_aliases
@@ -51,6 +51,7 @@ class AuditSession:
             quantization=settings.quantization,
             base_url=settings.base_url,
             seed=settings.seed,
+            batch_size=settings.batch_size,
             aliases=project_aliases(self._config.rootpath),
         )
 
@@ -77,9 +78,10 @@ class AuditSession:
         return self._store
 
     def notes(self) -> list[str]:
-        """Return the remarks of the session and of its store."""
+        """Return the remarks of the session, of its store and of its engine."""
         stored = [self._store.remark] if self._store is not None and self._store.remark else []
-        return [*stored, *self.remarks]
+        computed: Sequence[str] = self._engine.remarks if isinstance(self._engine, Remarking) else []
+        return [*stored, *computed, *self.remarks]
 
     def claim(self, suite: str, path: Path) -> None:
         """Note which file has a suite's name. Raises CollectError where another has it: their records would mix."""

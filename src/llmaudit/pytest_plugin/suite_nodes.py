@@ -26,6 +26,7 @@ from llmaudit.execution import (
     record_check,
     sample_lines,
 )
+from llmaudit.noise_floor import measure_noise
 from llmaudit.pytest_plugin.progress import ProgressLine
 from llmaudit.pytest_plugin.session import catalog, session_of
 from llmaudit.report.words import headline
@@ -98,7 +99,8 @@ class AuditNode(pytest.Collector):
                     engine, state.tokenizer, progress, smoke=settings.smoke, store=state.store(), seed=settings.seed
                 )
                 self.finished = finish(self.entry, self.suite, execution)
-                self._plain = {"audit": plain_audit(self.finished), "model": to_plain(engine.info)}
+                noise = measure_noise(self.finished, execution) if settings.aa else ()
+                self._plain = {"audit": plain_audit(self.finished, noise), "model": to_plain(engine.info)}
             except CapabilityError as error:
                 raise pytest.skip.Exception(str(error)) from None
             except LLMAuditError as error:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from llmaudit.audit import Table
 from llmaudit.report.words import STATUSES, Status, fails_run, status
 from llmaudit.run import AuditRecord, EstimateRecord, Record, Run
 
@@ -13,6 +14,11 @@ __all__ = ["CheckRow", "EstimateRow", "Section", "check_rows", "sections"]
 
 #: Longest file name that is made of an audit's name, so that no file system refuses it.
 _MAX_NAME = 80
+_NOISE_COLUMNS = ("Metric", "This run", "Other batches, same draws", "Other draws")
+_NOISE_NOTE = (
+    "Every audit was run twice more. What other batches move is arithmetic, what other draws move is sampling: a"
+    " difference between two models that is no larger shows nothing."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,14 @@ class Section:
     audit: AuditRecord
     checks: tuple[CheckRow, ...]
     estimates: tuple[EstimateRow, ...]
+
+    @property
+    def noise(self) -> Table | None:
+        """How much each estimate moved when the same model was asked again."""
+        if not self.audit.noise:
+            return None
+        rows = tuple((found.metric, found.value, found.other_batches, found.other_draws) for found in self.audit.noise)
+        return Table("Noise floor (A/A): the same model asked again", _NOISE_COLUMNS, rows, _NOISE_NOTE)
 
     @property
     def worst(self) -> Status | None:

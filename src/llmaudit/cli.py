@@ -113,11 +113,22 @@ def cache(
     from llmaudit.cachedir import store_path  # noqa: PLC0415 - seconds that --help does not need
     from llmaudit.store import ResponseStore  # noqa: PLC0415 - likewise
 
-    store = ResponseStore(store_path())
-    if prune is not None:
-        _out.print(f"{store.prune(prune)} responses forgotten")
-    _print_facts(str(store.path), [(size.model, f"{size.responses:,} responses") for size in store.sizes()])
+    path = store_path()
+    if not path.exists():
+        _out.print(_plain(f"{path}: no responses are stored"))
+        return
+    store = ResponseStore(path)
+    forgotten = None if prune is None else store.prune(prune)
+    sizes = store.sizes()
     store.close()
+    if store.remark:
+        _err.print(_plain(f"{path}: {store.remark}"))
+    if forgotten is not None:
+        _out.print(f"{forgotten:,} responses forgotten")
+    if sizes:
+        _print_facts(str(path), [(size.model, f"{size.responses:,} responses") for size in sizes])
+    else:
+        _out.print(_plain(f"{path}: no responses are stored"))
 
 
 def _shipped_suites() -> Traversable:

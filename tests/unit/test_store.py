@@ -57,41 +57,11 @@ def test_every_response_comes_back_equal(tmp_path: Path) -> None:
     assert ResponseStore(tmp_path / "r.sqlite3").get(_model(), asked)[0] == PAIRS[0][1], "another process sees it too"
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        Generate("Zoë says", "c", Sampling(stop=(".",)), sample=1),
-        Generate("Zoë says", "c", Sampling(stop=(".",), temperature=0.5)),
-        Generate("Zoë says", "c", Sampling(stop=(".",)), chat=True),
-        Generate("Zoë says", "c", Sampling(stop=(".",)), stream="s"),
-        Generate("Zoë says ", "c", Sampling(stop=(".",))),
-    ],
-)
-def test_a_request_that_differs_in_what_reaches_the_model_is_another(tmp_path: Path, other: Generate) -> None:
-    store = ResponseStore(tmp_path / "r.sqlite3")
-    store.put(_model(), "m", *PAIRS[0])
-    assert store.get(_model(), [other]) == {}
-
-
 def test_labels_that_do_not_reach_the_model_change_nothing(tmp_path: Path) -> None:
     store = ResponseStore(tmp_path / "r.sqlite3")
     store.put(_model(), "m", *PAIRS[0])
     relabelled = Generate("Zoë says", "other", Sampling(stop=(".",)), factors={"group": "g"})
     assert store.get(_model(), [relabelled, relabelled]) == {0: PAIRS[0][1], 1: PAIRS[0][1]}
-
-
-def test_other_weights_dtype_or_seed_share_nothing() -> None:
-    others = [
-        fingerprint(ModelInfo("m", "m", "hf", sha256="1" * 64, dtype="float32", device="cpu"), 0),
-        fingerprint(ModelInfo("m", "m", "hf", sha256="0" * 64, dtype="bfloat16", device="cpu"), 0),
-        fingerprint(INFO, 1),
-    ]
-    assert _model() not in others
-    assert len(set(others)) == len(others)
-
-
-def test_a_model_whose_weights_are_unknown_is_not_kept() -> None:
-    assert fingerprint(ModelInfo("m", "m", "openai"), 0) is None
 
 
 def test_a_failure_is_not_kept(tmp_path: Path) -> None:

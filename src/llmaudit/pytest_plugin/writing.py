@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from llmaudit.errors import ReportError
 from llmaudit.report import write_report
 from llmaudit.run import Run
 
@@ -18,8 +19,14 @@ def write_run(run: Run, folder: Path) -> Path:
     run.json comes first, so that a report that cannot be made loses nothing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "run.json").write_text(run.to_json(), encoding="utf-8")
-    _join_samples(folder)
+    try:
+        (folder / "run.json").write_text(run.to_json(), encoding="utf-8")
+        _join_samples(folder)
+    except OSError as error:
+        raise ReportError(
+            f"{error.filename or folder}: the run cannot be written ({error.strerror or error}); make room or choose"
+            " another --report-dir, then run again: what the store of responses holds is not asked again"
+        ) from error
     report = write_report(replace(run, folder=folder), folder)
     reports = folder.parent.parent
     (reports / "latest").write_text(f"{folder.relative_to(reports).as_posix()}\n", encoding="utf-8")

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
         RunError,
         SuiteError,
     )
-    from llmaudit.run import Record, Run, load_run
+    from llmaudit.records import Record
+    from llmaudit.run import Run, load_run
     from llmaudit.scorers.base import Scorer
     from llmaudit.types import (
         Attend,
@@ -68,7 +69,8 @@ _HOMES = {
     "llmaudit.errors": (
         *("CapabilityError", "EngineError", "LLMAuditError", "ModelError", "ReportError", "RunError", "SuiteError"),
     ),
-    "llmaudit.run": ("Record", "Run", "load_run"),
+    "llmaudit.records": ("Record",),
+    "llmaudit.run": ("Run", "load_run"),
     "llmaudit.scorers.base": ("Scorer",),
     "llmaudit.types": (
         *("Attend", "Attention", "Completion", "Embed", "Embedding", "Estimate", "Failure", "Generate", "Interval"),

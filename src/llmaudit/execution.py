@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from llmaudit.audit import CheckParams, Measurement, two_per_cell
 from llmaudit.engines.base import Engine
 from llmaudit.errors import AuditError, CapabilityError
-from llmaudit.run import (
+from llmaudit.records import (
     AuditRecord,
     EstimateRecord,
     Evidence,
@@ -30,7 +30,7 @@ from llmaudit.run import (
 from llmaudit.stats import Limit, judge
 from llmaudit.store import ResponseStore, fingerprint
 from llmaudit.suite import AuditEntry, CheckEntry, Suite
-from llmaudit.types import Completion, Failure, Generate, Likelihood, Request, Response, Sample
+from llmaudit.types import Completion, Failure, Generate, Likelihood, Request, Response, Sample, Tokenize
 
 __all__ = [
     "Execution",
@@ -48,6 +48,8 @@ Progress = Callable[[int, int], None]
 
 #: How many samples a record carries as evidence; the others are in samples.jsonl.gz.
 _EVIDENCE = 6
+#: Requests for numbers that are asked together: half a minute's work at most, which is what a killed run loses.
+_PORTION = 512
 _SMOKE = "smoke run: nothing is judged"
 
 
@@ -77,14 +79,14 @@ class Execution:
         """Have requests answered, in their own order."""
         asked = list(two_per_cell(requests) if self.smoke else requests)
         responses = self._kept(asked) if engine is None else {}
-        missing = [index for index in range(len(asked)) if index not in responses]
         self.progress(len(responses), len(asked))
-        for place, response in self._timed((engine or self.engine).run([asked[index] for index in missing])):
-            index = missing[place]
-            responses[index] = response
-            if engine is None:
-                self._keep(asked[index], response)
-            self.progress(len(responses), len(asked))
+        for call in _calls(asked, responses):
+            for place, response in self._timed((engine or self.engine).run([asked[index] for index in call])):
+                index = call[place]
+                responses[index] = response
+                if engine is None:
+                    self._keep(asked[index], response)
+                self.progress(len(responses), len(asked))
         for response in responses.values():
             self._count(response)
         self.requests += len(asked)
@@ -127,6 +129,22 @@ class Execution:
             self.generated_tokens += response.tokens
         elif isinstance(response, Likelihood):
             self.scored_tokens += response.tokens
+
+
+def _calls(asked: Sequence[Request], known: Mapping[int, Response]) -> list[list[int]]:
+    """Say which requests to ask together, by index.
+
+    A draw does not depend on its company, so that only what is missing is asked. A number read off the logits does, in
+    its last digits: such requests are asked in portions that are the same in every run of the audit, and a portion of
+    which anything is missing is asked again as a whole. So a run that was killed ends with the numbers of one that was
+    not.
+    """
+    drawn = [index for index, request in enumerate(asked) if isinstance(request, Generate | Tokenize)]
+    read = [index for index, request in enumerate(asked) if not isinstance(request, Generate | Tokenize)]
+    portions = (read[start : start + _PORTION] for start in range(0, len(read), _PORTION))
+    calls = [[index for index in drawn if index not in known]]
+    calls += [portion for portion in portions if any(index not in known for index in portion)]
+    return [call for call in calls if call]
 
 
 @dataclass(frozen=True, slots=True)

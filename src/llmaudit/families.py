@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from llmaudit.run import Record
+from llmaudit.records import Record
 from llmaudit.stats.multiplicity import benjamini_hochberg, holm
 
 __all__ = ["adjust_p_values"]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from llmaudit.audit import Measurement
 from llmaudit.engines.base import Engine
 from llmaudit.execution import Execution, Finished
-from llmaudit.run import NoiseFloor
+from llmaudit.records import NoiseFloor
 from llmaudit.types import Generate, Request, Response
 
 __all__ = ["measure_noise"]

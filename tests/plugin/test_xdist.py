@@ -52,7 +52,7 @@ def _stored(project: Project, reports: str) -> dict[str, Any]:
     for name in _OWN:
         del data[name]
     for timing in (*(audit["timing"] for audit in data["audits"]), *data["timings"].values()):
-        del timing["seconds"]
+        del timing["seconds"], timing["engine_seconds"]
     return data
 
 

@@ -23,7 +23,7 @@ from llmaudit.execution import (
     record_check,
     sample_lines,
 )
-from llmaudit.run import Record, to_plain
+from llmaudit.records import Record, to_plain
 from llmaudit.suite import AuditEntry, CheckEntry, Place, Suite
 from llmaudit.types import (
     Completion,

@@ -19,22 +19,20 @@ from hypothesis import strategies as st
 from llmaudit.audit import Bars, Intervals, Setting, Table
 from llmaudit.errors import RunError
 from llmaudit.families import adjust_p_values
-from llmaudit.run import (
-    SCHEMA_VERSION,
+from llmaudit.records import (
     AuditRecord,
     EstimateRecord,
     Evidence,
     LimitRecord,
     Outcome,
     Record,
-    Run,
     ScorerRecord,
     SuiteRecord,
     Timing,
     Waiver,
-    load_run,
     to_plain,
 )
+from llmaudit.run import SCHEMA_VERSION, Run, load_run
 from llmaudit.types import Estimate, Interval, ModelInfo
 
 

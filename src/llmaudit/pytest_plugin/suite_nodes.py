@@ -29,8 +29,8 @@ from llmaudit.execution import (
 from llmaudit.noise_floor import measure_noise
 from llmaudit.pytest_plugin.progress import ProgressLine
 from llmaudit.pytest_plugin.session import catalog, session_of
+from llmaudit.records import Record, SuiteRecord, to_plain
 from llmaudit.report.words import headline
-from llmaudit.run import Record, SuiteRecord, to_plain
 from llmaudit.suite import AuditEntry, CheckEntry, Suite, load_suite
 
 __all__ = ["AuditNode", "CheckFailed", "CheckInconclusive", "CheckItem", "LLMAuditWarning", "SuiteFile"]
@@ -141,9 +141,16 @@ class AuditNode(pytest.Collector):
         # Two files may call their suites alike, and two names may look alike as parts of a path.
         own = hashlib.sha256(self.nodeid.encode()).hexdigest()[:8]
         name = re.sub(r"[^A-Za-z0-9.-]+", "_", f"{self.suite.name}.{self.entry.name}")[:60]
-        with gzip.open(parts / f"{name}.{own}.jsonl.gz", "wt", encoding="utf-8") as stream:
-            for line in sample_lines(self.finished):
-                stream.write(json.dumps(to_plain(line), ensure_ascii=False, allow_nan=False) + "\n")
+        whole = parts / f"{name}.{own}.jsonl.gz"
+        # Named at the end, so that half a file, of a full disk, is never taken for one.
+        half = whole.with_suffix(".half")
+        try:
+            with gzip.open(half, "wt", encoding="utf-8") as stream:
+                for line in sample_lines(self.finished):
+                    stream.write(json.dumps(to_plain(line), ensure_ascii=False, allow_nan=False) + "\n")
+            half.replace(whole)
+        finally:
+            half.unlink(missing_ok=True)
 
 
 class CheckItem(pytest.Item):

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from llmaudit.pytest_plugin.options import Settings
+from llmaudit.records import Record
 from llmaudit.report.format import NOTHING, interval
 from llmaudit.report.words import STATUSES, Status, banners, limit, status, tally_sentence
-from llmaudit.run import Record, Run
+from llmaudit.run import Run
 
 __all__ = ["header", "status_words", "summarise"]
 

@@ -20,7 +20,10 @@ def write_run(run: Run, folder: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        (folder / "run.json").write_text(run.to_json(), encoding="utf-8")
+        # Named at the end, so that half a file is never taken for a run.
+        half = folder / "run.json.half"
+        half.write_text(run.to_json(), encoding="utf-8")
+        half.replace(folder / "run.json")
         _join_samples(folder)
     except OSError as error:
         raise ReportError(

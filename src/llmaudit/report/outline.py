@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from llmaudit.audit import Table
+from llmaudit.records import AuditRecord, EstimateRecord, Record
 from llmaudit.report.words import STATUSES, Status, fails_run, status
-from llmaudit.run import AuditRecord, EstimateRecord, Record, Run
+from llmaudit.run import Run
 
 __all__ = ["CheckRow", "EstimateRow", "Section", "check_rows", "sections"]
 

@@ -6,9 +6,9 @@ import csv
 import io
 from dataclasses import fields
 
+from llmaudit.records import EstimateRecord
 from llmaudit.report.format import NOTHING, interval, number, p_value, percent, printable
 from llmaudit.report.outline import EstimateRow, Section
-from llmaudit.run import EstimateRecord
 
 __all__ = ["escape_tex", "estimates_csv", "estimates_tex"]
 

@@ -6,8 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
+from llmaudit.records import Record
 from llmaudit.report.format import NOTHING, interval, number
-from llmaudit.run import Record, Run
+from llmaudit.run import Run
 from llmaudit.types import Better
 
 __all__ = [

@@ -9,20 +9,19 @@ from pathlib import Path
 import pytest
 
 from llmaudit.audit import Bars, Intervals, Setting, Table
-from llmaudit.report import write_report
-from llmaudit.run import (
-    SCHEMA_VERSION,
+from llmaudit.records import (
     AuditRecord,
     EstimateRecord,
     Evidence,
     LimitRecord,
     Record,
-    Run,
     ScorerRecord,
     SuiteRecord,
     Timing,
     Waiver,
 )
+from llmaudit.report import write_report
+from llmaudit.run import SCHEMA_VERSION, Run
 from llmaudit.types import ModelInfo
 
 HOSTILE = (

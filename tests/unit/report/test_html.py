@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmaudit.records import Evidence
 from llmaudit.report.format import printable
 from llmaudit.report.html import render_html
 from llmaudit.report.outline import sections
-from llmaudit.run import Evidence, Run
+from llmaudit.run import Run
 
 ATTACK = "<img src=x onerror=alert(1)>"
 

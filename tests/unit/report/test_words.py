@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from llmaudit.records import LimitRecord, Record, Waiver
 from llmaudit.report.words import fails_run, limit, status, tally_sentence
-from llmaudit.run import LimitRecord, Record, Run, Waiver
+from llmaudit.run import Run
 
 
 @pytest.fixture

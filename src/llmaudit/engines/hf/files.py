@@ -75,9 +75,9 @@ def hash_weights(source: Source, folder: Path) -> str:
 def hash_files(folder: Path) -> str:
     """Return the SHA-256 of what stands beside the weights: configuration, tokenizer, chat template, end tokens."""
     digest = hashlib.sha256()
-    for pattern in ("*.json", "*.jinja", "*.model", "*.txt"):
+    for pattern in ("*.json", "*.jinja", "*.model", "*.txt", "*.bpe", "*.tiktoken", "additional_chat_templates/*"):
         for file in sorted(folder.glob(pattern)):
-            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+            digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 
 

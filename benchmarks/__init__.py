@@ -1,0 +1,1 @@
+"""The speed comparison with the peers, one command: `tox run -e bench`."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llmaudit.audit import Bars, Figure, Intervals
+from llmaudit.report.fonts import lean_font
 from llmaudit.report.format import interval, number, printable
 from llmaudit.report.svg import SvgText, describe, embed
 
@@ -90,7 +91,10 @@ def _panel(figure: Figure, start: int, name: str) -> Panel:
         _draw_rows(axes, figure, rows)
         svg, pdf = io.StringIO(), io.BytesIO()
         canvas.savefig(svg, format="svg", metadata={"Date": None})
-        canvas.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Title": title})
+        # Laid out once: the second file needs no layout of its own.
+        canvas.set_layout_engine("none")
+        with mpl.rc_context({"font.sans-serif": [lean_font(), "DejaVu Sans"]}):
+            canvas.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Title": title})
     text = svg.getvalue()
     return Panel(
         name=name,

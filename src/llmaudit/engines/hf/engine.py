@@ -130,8 +130,9 @@ class HFEngine:
 
     def _decoder(self, jobs: int) -> Decoder:
         if self._sampler is None:
-            self._sampler = self._loaded.load_sampler()
-            check_decoding(self._sampler, self._device, self._context)
+            sampler = self._loaded.load_sampler()
+            check_decoding(sampler, self._device, self._context)
+            self._sampler = sampler
         if jobs >= self._rows.value:
             self._held.close()
             self._held.enter_context(packed_weights(self._sampler, self._rows.value))

@@ -13,9 +13,11 @@ __all__ = ["MISUSE", "check_decoding", "close_enough"]
 
 #: What goes wrong inside a model that is called in a way its authors did not think of.
 MISUSE = (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
-#: Largest difference of a log-probability, in nats, that float32 arithmetic alone explains, and that others' does.
-_TOLERANCE = 2e-3
-_LOW_PRECISION_TOLERANCE = 0.5
+#: Largest and mean difference of log-probabilities, in nats, that arithmetic alone explains: in float32, and in less.
+#: The probes are gibberish, on which a trained model differs from itself by up to 0.002 when a library splits its
+#: products otherwise; a mask or a position that is wrong moves the mean by tenths.
+_TOLERANCE = 0.05, 0.005
+_LOW_PRECISION_TOLERANCE = 1.0, 0.1
 #: Log-probabilities below this one are rounding and little else.
 _LIKELY = -20.0
 #: Prompts of unequal length, and what is read after them one token at a time.
@@ -49,11 +51,11 @@ def check_decoding(model: Any, device: torch.device, context: int | None = None)
 
 def close_enough(logits: torch.Tensor, reference: torch.Tensor) -> bool:
     """Whether logits (positions, vocabulary) give the same log-probabilities, as far as arithmetic can tell."""
-    tolerance = _TOLERANCE if reference.dtype == torch.float32 else _LOW_PRECISION_TOLERANCE
+    largest, mean = _TOLERANCE if reference.dtype == torch.float32 else _LOW_PRECISION_TOLERANCE
     expected = reference.float().log_softmax(-1)
     difference = (logits.float().log_softmax(-1) - expected)[expected > _LIKELY].abs()
     # Written so that NaN is not close.
-    return bool(difference.max() <= tolerance)
+    return bool(difference.max() <= largest) and bool(difference.mean() <= mean)
 
 
 @torch.inference_mode()

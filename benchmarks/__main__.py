@@ -62,7 +62,7 @@ def _in_processes(settings: Settings) -> list[Outcome]:
     if "overhead" in settings.parts:
         from benchmarks.overhead import overhead  # noqa: PLC0415 - see _with_model
 
-        outcomes.append(overhead(settings.model, quick=settings.quick))
+        outcomes.append(overhead(settings.model))
     if "startup" in settings.parts:
         from benchmarks.startup import startup  # noqa: PLC0415 - see _with_model
 

@@ -47,7 +47,7 @@ class Models:
 def load_models(name: str, dtype: str) -> Models:
     """Load what `name` stands for, in a data type of llmaudit's `--dtype`. Raises ModelError."""
     engine = HFEngine(EngineOptions(name, dtype=dtype))
-    picked, device = str(engine.info.dtype), str(engine.info.device)
+    picked, device = str(engine.info.facts["sampling_dtype"]), str(engine.info.device)
     folder = local_folder(resolve(name, {}))
     return Models(engine, _load_peer(folder, picked, device), folder, picked, device)
 

@@ -24,15 +24,17 @@ from llmaudit.engines.models import resolve
 __all__ = ["overhead", "overhead_share"]
 
 _CHECKOUT = Path(__file__).parents[1]
-_QUICK_SAMPLES = 3
 
 
-def overhead(model: str, *, quick: bool) -> Outcome:
-    """Run the default audit once, in a process of its own, with a store that is in use and empty."""
+def overhead(model: str) -> Outcome:
+    """Run the default audit once, in a process of its own, with a store that is in use and empty.
+
+    All of it in a quick run too: what the report costs is a larger share of a smaller audit.
+    """
     local_folder(resolve(model, {}))  # converts the model where need be: that is done once, not at every audit
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            wall, clock = _audit(model, Path(scratch), quick=quick)
+            wall, clock = _audit(model, Path(scratch))
         except RuntimeError as error:
             table.report(table.row_without_numbers("overhead: default audit", str(error)))
             return Outcome({"overhead_share": Figure(None, str(error))})
@@ -41,10 +43,6 @@ def overhead(model: str, *, quick: bool) -> Outcome:
     for name, seconds in {**rows, "around the engine": around}.items():
         table.report(table.row(f"overhead: {name}", seconds, clock.answers, clock.answers / seconds))
     note = f"of one audit of {wall:.1f} s"
-    if quick:
-        note += (
-            f", with --samples {_QUICK_SAMPLES}: what does not grow with the samples weighs more than in a whole one"
-        )
     return Outcome({"overhead_share": Figure(overhead_share(wall, clock), note)})
 
 
@@ -53,9 +51,9 @@ def overhead_share(wall: float, clock: Clock) -> float:
     return (wall - clock.engine - clock.loading) / wall
 
 
-def _audit(model: str, scratch: Path, *, quick: bool) -> tuple[float, Clock]:
+def _audit(model: str, scratch: Path) -> tuple[float, Clock]:
     command = [sys.executable, "-m", "pytest", "suites/", "--model", model, "--report-dir", str(scratch / "reports")]
-    command += ["-p", "benchmarks.engine_clock", *(["--samples", str(_QUICK_SAMPLES)] if quick else [])]
+    command += ["-p", "benchmarks.engine_clock"]
     table.progress(f"overhead: {' '.join(command[1:])}")
     clock = scratch / "clock.json"
     environment = {**os.environ, "LLMAUDIT_CACHE": str(_empty_store(scratch)), VARIABLE: str(clock)}

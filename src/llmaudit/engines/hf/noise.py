@@ -12,7 +12,7 @@ import hashlib
 
 import torch
 
-__all__ = ["RowKey", "exponential_race", "row_key"]
+__all__ = ["RowKey", "exponential_race", "exponential_scores", "row_key"]
 
 #: Two 32-bit halves of a row's key, as signed integers.
 RowKey = tuple[int, int]
@@ -40,17 +40,21 @@ def exponential_race(logits: torch.Tensor, keys: torch.Tensor, steps: torch.Tens
     keys: int32, shape (rows, 2). steps: int32, shape (rows,): how many tokens each row has drawn before.
     Returns int64, shape (rows,).
     """
-    tokens = torch.arange(logits.shape[1], dtype=torch.int32, device=logits.device).mul_(_SPREAD)
     winners = torch.empty(logits.shape[0], dtype=torch.int64, device=logits.device)
-    step_words = _hash(steps.mul(_SPREAD).add_(keys[:, 1]))
     # A GPU is fastest with all rows at once.
     size = _ROWS if logits.device.type == "cpu" else len(logits)
     for start in range(0, len(logits), size):
         rows = slice(start, start + size)
-        words = tokens + keys[rows, :1]
-        words = _hash(words.bitwise_xor_(step_words[rows, None]))
-        torch.argmax(logits[rows] - _exponential(words).log_(), dim=1, out=winners[rows])
+        torch.argmax(exponential_scores(logits[rows], keys[rows], steps[rows]), dim=1, out=winners[rows])
     return winners
+
+
+def exponential_scores(logits: torch.Tensor, keys: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+    """Return what each token scores in the race, logit - log E; shapes as above, float32 (rows, vocabulary)."""
+    tokens = torch.arange(logits.shape[1], dtype=torch.int32, device=logits.device).mul_(_SPREAD)
+    words = tokens + keys[:, :1]
+    words = _hash(words.bitwise_xor_(_hash(steps.mul(_SPREAD).add_(keys[:, 1]))[:, None]))
+    return logits - _exponential(words).log_()
 
 
 def _hash(words: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,9 @@ Ids = tuple[int, ...]
 
 #: Least width of a packed row. Attention costs grow with it, waste at the row's end shrinks.
 _WIDTH = 64
+#: Least part of a sequence that is worth a place beside the one it shares it with: small groups fill rows better, and
+#: groups of all sentences that begin with "The" would be cut between the two of a pair.
+_MUCH = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +97,14 @@ def _rows(sequences: Mapping[int, Ids], tokens: int) -> Iterator[tuple[list[int]
 
 
 def _units(sequences: Mapping[int, Ids], tokens: int) -> Iterator[tuple[list[int], int]]:
-    """Group sequences that share more than their first token; yields (sequences, tokens of their prefix tree)."""
+    """Group sequences that share much of their beginning; yields (sequences, tokens of their prefix tree)."""
     unit: list[int] = []
     size = widest = 0
     before: Ids = ()
     for index in sorted(sequences, key=lambda index: (sequences[index], index)):
         ids = sequences[index]
         common = _common(before, ids)
-        if unit and (common < 2 or size + len(ids) - common > widest):
+        if unit and (common < max(2, len(ids) * _MUCH) or size + len(ids) - common > widest):
             yield unit, size
             unit, size, common = [], 0, 0
         if not unit:

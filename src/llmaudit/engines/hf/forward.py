@@ -15,8 +15,16 @@ from llmaudit.errors import ModelError
 
 __all__ = ["Forward", "NoMemory", "Reading"]
 
-#: Sequences that a layout must read as it reads them alone: shared beginnings, a repetition, very unequal lengths.
-_PROBES = ((5, 9, 2), (5, 9, 2, 7, 3, 8, 6), (5, 9, 4, 4, 1), (5, 3, *range(1, 24)), (5, 9, 2, 7, 3, 8, 1, 2, 3))
+#: Sequences that a layout must read as it reads them alone: shared beginnings, a repetition, very unequal lengths, and
+#: more of them than one packed row holds.
+_PROBES = (
+    (5, 9, 2),
+    (5, 9, 2, 7, 3, 8, 6),
+    (5, 9, 4, 4, 1),
+    (5, 3, *range(1, 24)),
+    (5, 9, 2, 7, 3, 8, 1, 2, 3),
+    (8, *range(27, 0, -1)),
+)
 #: Architectures whose attention counts columns rather than positions.
 _COLUMN_COUNTERS = frozenset({"gpt_neo"})
 

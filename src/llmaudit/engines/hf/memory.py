@@ -13,8 +13,8 @@ from llmaudit.cachedir import cache_folder
 
 __all__ = ["Budget", "is_out_of_memory", "release"]
 
-# How the CPU's allocator says so: it has no error type of its own.
-_CPU_WORDS = ("can't allocate memory", "not enough memory", "failed to allocate")
+# How the allocators of the CPU and of Apple's GPUs and the CUDA driver say so: they have no error type of their own.
+_WORDS = ("can't allocate memory", "not enough memory", "failed to allocate", "out of memory")
 
 
 class Budget:
@@ -57,7 +57,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error of a forward pass means that memory ran out, on whichever device."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _CPU_WORDS)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _WORDS)
 
 
 def release() -> None:

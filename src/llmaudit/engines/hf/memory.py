@@ -50,7 +50,7 @@ class Budget:
             found = json.loads(_text(self._file))
         except ValueError:
             return None
-        return found if isinstance(found, int) and found >= 1 else None
+        return found if type(found) is int and found >= 1 else None
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -158,7 +158,7 @@ def test_a_sequence_that_is_too_long_is_alone_in_its_batch() -> None:
 
 def realistic(count: int, seed: int) -> dict[int, Ids]:
     """Draw sentences of 4 to 120 tokens, most of them around 20, behind one start token."""
-    drawn = random.Random(seed)
+    drawn = random.Random(seed)  # noqa: S311 - no secret
     lengths = [min(120, max(4, round(drawn.lognormvariate(3, 0.5)))) for _ in range(count)]
     return {index: (0, *(drawn.randrange(1, 30_000) for _ in range(length))) for index, length in enumerate(lengths)}
 
@@ -180,7 +180,7 @@ def test_few_sequences_waste_little_too() -> None:
 
 def pairs(first_words: int) -> dict[int, Ids]:
     """Draw 200 pairs of sentences that share a beginning; 2n and 2n + 1 are a pair."""
-    drawn = random.Random(0)
+    drawn = random.Random(0)  # noqa: S311 - no secret
     sequences: dict[int, Ids] = {}
     for pair in range(200):
         common = (0, drawn.randrange(1, 1 + first_words), *drawn.sample(range(1000, 30_000), drawn.randint(3, 13)))
@@ -214,6 +214,8 @@ def test_the_sentences_of_a_pair_share_their_common_beginning(first_words: int) 
 
 def test_the_choices_after_a_long_context_share_it() -> None:
     context = tuple(range(1, 301))
-    sequences: dict[int, Ids] = {choice: (*context, *range(400 + 20 * choice, 415 + 20 * choice)) for choice in range(8)}
+    sequences: dict[int, Ids] = {
+        choice: (*context, *range(400 + 20 * choice, 415 + 20 * choice)) for choice in range(8)
+    }
     (batch,) = packed(sequences, 512)
     assert shape(batch) == (1, 300 + 8 * 15)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,14 @@ class Watched:
     def shapes(self) -> list[tuple[int, ...]]:
         """(rows, columns) of every call that was answered."""
         return [tuple(inputs["input_ids"].shape) for inputs in self.inputs]
+
+
+@pytest.fixture
+def quick_release() -> Iterator[None]:
+    """Every time that memory runs out garbage is collected, which takes long among all that pytest has imported."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

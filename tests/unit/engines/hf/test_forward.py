@@ -13,6 +13,8 @@ from llmaudit.engines.hf.memory import Budget
 from llmaudit.engines.hf.packing import Ids
 from llmaudit.errors import ModelError
 
+pytestmark = pytest.mark.usefixtures("quick_release")
+
 CPU = torch.device("cpu")
 CPU_WORDS = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes. Error code 12"
 

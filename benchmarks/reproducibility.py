@@ -83,8 +83,8 @@ def _explain(models: Models, job: Job, one: tuple[int, ...], other: tuple[int, .
     scores = exponential_scores(logits, keys, torch.tensor([step], dtype=torch.int32))[0]
     best = scores.topk(3).values.tolist()
     return (
-        f"text {job.index}, token {step + 1}: the race ends {best[0]:.6f} to {best[1]:.6f}, {best[0] - best[1]:.1e} apart"
-        f" (the third is {best[0] - best[2]:.1e} behind)"
+        f"text {job.index}, token {step + 1}: the race ends {best[0]:.6f} to {best[1]:.6f}, {best[0] - best[1]:.1e}"
+        f" apart (the third is {best[0] - best[2]:.1e} behind)"
     )
 
 

@@ -59,7 +59,7 @@ def test_a_target_is_met_or_missed_by_so_much(target: Target, value: float, word
 
 def test_the_line_of_a_figure() -> None:
     line = Figure(20.0, "median of 3").line("plugin_startup_ms")
-    assert line.split(maxsplit=1) == ["plugin_startup_ms", "20 ms  target at most 50 ms: met  (median of 3)"]
+    assert line.split(maxsplit=1) == ["plugin_startup_ms", "20 ms  target at most 30 ms: met  (median of 3)"]
     assert Figure(None, "x failed").line("overhead_share").split(maxsplit=1)[1] == "not measured: x failed"
 
 

@@ -72,7 +72,7 @@ def test_an_audit_that_does_not_run_has_a_reason_for_a_share(
     monkeypatch.setattr(overhead, "local_folder", lambda _: tmp_path)
     refusal = subprocess.CompletedProcess([], returncode=4, stdout="ERROR: no model to audit\n")
     monkeypatch.setattr(overhead, "_run", lambda *_: refusal)
-    outcome = overhead.overhead("gpt2", quick=True)
+    outcome = overhead.overhead("gpt2")
     reason = "the audit ended with exit status 4: ERROR: no model to audit"
     assert outcome.figures == {"overhead_share": Figure(None, reason)}
     assert reason in capsys.readouterr().out

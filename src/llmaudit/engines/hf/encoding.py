@@ -47,7 +47,7 @@ class Encoder:
         for start in range(len(whole) - len(bare) + 1):
             if bare and whole[start : start + len(bare)] == bare:
                 return whole, (start, start + len(bare))
-        return whole, (0, len(whole))
+        return whole, (0, len(whole) if bare else 0)
 
     @property
     def start(self) -> int:
@@ -58,4 +58,7 @@ class Encoder:
         return 0
 
     def _encode(self, text: str, *, special: bool = True) -> Ids:
-        return tuple(self._tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"])
+        ids = tuple(self._tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"])
+        # A text that writes the start token itself gets no second one.
+        start = self._tokenizer.bos_token_id
+        return ids[1:] if special and start is not None and ids[:2] == (start, start) else ids

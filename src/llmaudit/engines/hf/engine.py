@@ -15,7 +15,7 @@ from llmaudit.engines.hf.forward import Forward
 from llmaudit.engines.hf.generation import Decoded, Decoder, Job
 from llmaudit.engines.hf.loading import LoadedModel, load_model
 from llmaudit.engines.hf.matmul import packed_weights
-from llmaudit.engines.hf.memory import Budget
+from llmaudit.engines.hf.memory import NO_MEMORY, Budget
 from llmaudit.engines.hf.noise import row_key
 from llmaudit.engines.hf.representations import attend, embed, stream_logits
 from llmaudit.engines.hf.scoring import next_tokens, score
@@ -71,6 +71,7 @@ class HFEngine:
         self._sampler: Any = None
         """The model that completions are drawn from, made ready when the first one is asked for."""
         self._held = ExitStack()
+        self._packed_for = 0
         self._prompts: dict[Ids, str] = {}
 
     @property
@@ -133,9 +134,11 @@ class HFEngine:
             sampler = self._loaded.load_sampler()
             check_decoding(sampler, self._device, self._context)
             self._sampler = sampler
-        if jobs >= self._rows.value:
+        rows = self._rows.value
+        if jobs >= rows != self._packed_for:
             self._held.close()
-            self._held.enter_context(packed_weights(self._sampler, self._rows.value))
+            self._held.enter_context(packed_weights(self._sampler, rows))
+            self._packed_for = rows
         return Decoder(
             self._sampler,
             ends=_end_tokens(self._sampler, self._tokenizer),
@@ -147,7 +150,7 @@ class HFEngine:
 
     def _completion(self, decoded: Decoded, prompt: Ids, request: Generate) -> Completion | Failure:
         if decoded.finish == "memory":
-            return Failure("the completion needs more memory than the device has, even on its own")
+            return NO_MEMORY
         # Decoded after the prompt's last token: on its own, SentencePiece drops the space before the first word.
         anchor = self._tokenizer.decode(prompt[-1:], skip_special_tokens=True)
         whole = self._tokenizer.decode([*prompt[-1:], *decoded.tokens], skip_special_tokens=True)
@@ -200,7 +203,7 @@ class HFEngine:
             else:
                 texts.append((ids, own, request))
                 indices.append(index)
-        for place, embedding in embed(self._loaded.model, texts, self._device):
+        for place, embedding in embed(self._loaded.model, texts, self._device, self._tokens):
             yield indices[place], embedding
 
     def _attend(self, requests: list[tuple[int, Attend]]) -> Iterator[tuple[int, Response]]:

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 
-from llmaudit.engines.hf.memory import Budget, is_out_of_memory, release
+from llmaudit.engines.hf.memory import Budget, in_batches, is_out_of_memory
 from llmaudit.engines.hf.packing import Batch, Ids, packed_batches, padded_batches
 from llmaudit.engines.hf.selfcheck import MISUSE, close_enough
 from llmaudit.errors import ModelError
 
 __all__ = ["Forward", "NoMemory", "Reading"]
 
-#: Sequences that a layout must read as it reads them alone: shared beginnings, a repetition, very unequal lengths.
-_PROBES = ((5, 9, 2), (5, 9, 2, 7, 3, 8, 6), (5, 9, 4, 4, 1), (5, 3, *range(1, 24)), (5, 9, 2, 7, 3, 8, 1, 2, 3))
+#: Sequences that a layout must read as it reads them alone: shared beginnings, a repetition, very unequal lengths, and
+#: more of them than one packed row holds.
+_PROBES = (
+    (5, 9, 2),
+    (5, 9, 2, 7, 3, 8, 6),
+    (5, 9, 4, 4, 1),
+    (5, 3, *range(1, 24)),
+    (5, 9, 2, 7, 3, 8, 1, 2, 3),
+    (8, *range(27, 0, -1)),
+)
 #: Architectures whose attention counts columns rather than positions.
 _COLUMN_COUNTERS = frozenset({"gpt_neo"})
 
@@ -68,33 +77,17 @@ class Forward:
         self, sequences: Mapping[int, Ids], starts: Mapping[int, int], budget: Budget
     ) -> Iterator[Reading | NoMemory]:
         """Give the logits of each sequence from its position `starts` on, in batches of at most `budget` tokens."""
-        waiting = dict(sequences)
-        while waiting:
-            longest = max(map(len, waiting.values()))
-            packed = self.packs and (self._window is None or longest <= self._window)
-            for batch in self._batches(waiting, budget.value, packed=packed):
-                reading = self._try(batch, starts, packed=packed)
-                if reading is None:
-                    # Not inside the handler of the error, whose traceback would hold the tensors.
-                    release()
-                    if len(batch.places) > 1 and budget.halve():
-                        break
-                    reading = NoMemory(tuple(batch.places))
-                for index in batch.places:
-                    del waiting[index]
-                yield reading
-
-    def _try(self, batch: Batch, starts: Mapping[int, int], *, packed: bool) -> Reading | NoMemory | None:
-        try:
-            return self._reading(batch, starts, packed=packed)
-        except (RuntimeError, MemoryError) as error:
-            if is_out_of_memory(error):
-                return None
-            raise
+        if not sequences:
+            return
+        packed = self.packs and (self._window is None or max(map(len, sequences.values())) <= self._window)
+        batches = partial(self._batches, packed=packed)
+        for batch, reading in in_batches(
+            sequences, budget, batches, lambda batch: self._reading(batch, starts, packed=packed)
+        ):
+            yield reading or NoMemory(tuple(batch.places))
 
     def _batches(self, sequences: Mapping[int, Ids], tokens: int, *, packed: bool) -> Iterator[Batch]:
-        snapshot = dict(sequences)
-        return packed_batches(snapshot, tokens, self._model.dtype) if packed else padded_batches(snapshot, tokens)
+        return packed_batches(sequences, tokens, self._model.dtype) if packed else padded_batches(sequences, tokens)
 
     @torch.inference_mode()
     def _reading(self, batch: Batch, starts: Mapping[int, int], *, packed: bool) -> Reading:

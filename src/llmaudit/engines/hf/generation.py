@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 
 from llmaudit.engines.hf.cache import KVRows
-from llmaudit.engines.hf.memory import Budget, is_out_of_memory, release
+from llmaudit.engines.hf.memory import Budget, attempt
 from llmaudit.engines.hf.noise import RowKey
 from llmaudit.engines.hf.prefill import Prefilled, prefill, prompt_groups
 from llmaudit.engines.hf.sampling import RowSampler
@@ -112,23 +112,22 @@ class Decoder:
     def _advance(self) -> list[Decoded]:
         """Fill the batch and step until there is room again; returns what has finished."""
         self._done = []
-        try:
-            self._admit()
-            self._decode_until_room()
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-        else:
+        if attempt(self._fill_and_step):
+            self._rows.worked()
             return self._done
-        # Outside the handler, where the error's traceback would hold the tensors.
         lost = [row.job for row in self._batch.rows if not row.finished] if self._batch is not None else []
         self._batch = self._carried = None
-        release()
         if self._rows.halve():
             self._waiting.extendleft(sorted(lost, key=_order, reverse=True))
         else:
             self._done += [Decoded(job.index, (), "memory", 0) for job in lost or [self._waiting.popleft()]]
+            self._rows.restore()
         return self._done
+
+    def _fill_and_step(self) -> bool:
+        self._admit()
+        self._decode_until_room()
+        return True
 
     def _admit(self) -> None:
         free = self._rows.value - (len(self._batch.rows) if self._batch is not None else 0)

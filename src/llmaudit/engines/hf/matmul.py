@@ -24,13 +24,13 @@ def packed_weights(model: Any, rows: int) -> Iterator[None]:
     as much memory as the weights, so that it is made only where there is plenty, and dropped at the end.
     """
     linears = [module for module in model.modules() if type(module) is torch.nn.Linear] if _possible(model) else []
-    for linear in linears:
-        setattr(linear, "forward", _Packed(linear, rows))  # noqa: B010 - mypy knows that a method is no attribute
     try:
+        for linear in linears:
+            setattr(linear, "forward", _Packed(linear, rows))  # noqa: B010 - mypy knows that a method is no attribute
         yield
     finally:
         for linear in linears:
-            del linear.forward
+            vars(linear).pop("forward", None)
 
 
 class _Packed:

@@ -15,6 +15,9 @@ Ids = tuple[int, ...]
 
 #: Least width of a packed row. Attention costs grow with it, waste at the row's end shrinks.
 _WIDTH = 64
+#: Least part of a sequence that is worth a place beside the one it shares it with: small groups fill rows better, and
+#: groups of all sentences that begin with "The" would be cut between the two of a pair.
+_MUCH = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +35,12 @@ def packed_batches(sequences: Mapping[int, Ids], tokens: int, dtype: torch.dtype
 
     A token sees its ancestors in the tree alone and stands at the position that it has in its own sequence, so that
     its logits are those of the sequence on its own. Batches have at most `tokens` tokens (or one row), those with the
-    longest sequences first. `dtype` is that of the mask: zero, or the least number where a token may not look.
+    widest rows first; a row of more than twice as many is one sequence alone. `dtype` is that of the mask: zero, or the
+    least number where a token may not look.
     """
     rows: list[list[int]] = []
     width = 0
-    for row, needed in _rows(sequences):
+    for row, needed in _rows(sequences, tokens):
         if rows and width * (len(rows) + 1) > tokens:
             yield _packed(rows, sequences, width, dtype)
             rows = []
@@ -68,16 +72,18 @@ def _padded(group: Sequence[int], sequences: Mapping[int, Ids]) -> Batch:
     return Batch(inputs, {index: (row, range(len(sequences[index]))) for row, index in enumerate(group)})
 
 
-def _rows(sequences: Mapping[int, Ids]) -> Iterator[tuple[list[int], int]]:
+def _rows(sequences: Mapping[int, Ids], tokens: int) -> Iterator[tuple[list[int], int]]:
     """Fill rows with units, the largest that fits first; yields (sequences of the row, its width)."""
     by_size: dict[int, list[list[int]]] = {}
-    for unit, size in _units(sequences):
+    for unit, size in _units(sequences, tokens):
         by_size.setdefault(size, []).append(unit)
     sizes = sorted(by_size, reverse=True)
     while sizes:
-        width = room = max(sizes[0], _WIDTH)
-        row: list[int] = []
-        starts: set[int] = set()
+        width = max(sizes[0], min(_WIDTH, tokens))
+        row = by_size[sizes[0]].pop()
+        starts = {sequences[row[0]][0]}
+        # Too wide a row takes nobody along, not even those that cost nothing: it may be more than the memory holds.
+        room = width - sizes[0] if width <= tokens else -1
         for size in list(sizes):
             units = by_size[size]
             # A first token that the row has already, the start token as a rule, takes no more room.
@@ -90,20 +96,20 @@ def _rows(sequences: Mapping[int, Ids]) -> Iterator[tuple[list[int], int]]:
         yield row, width
 
 
-def _units(sequences: Mapping[int, Ids]) -> Iterator[tuple[list[int], int]]:
-    """Group sequences that share more than their first token; yields (sequences, tokens of their prefix tree)."""
+def _units(sequences: Mapping[int, Ids], tokens: int) -> Iterator[tuple[list[int], int]]:
+    """Group sequences that share much of their beginning; yields (sequences, tokens of their prefix tree)."""
     unit: list[int] = []
     size = widest = 0
     before: Ids = ()
     for index in sorted(sequences, key=lambda index: (sequences[index], index)):
         ids = sequences[index]
         common = _common(before, ids)
-        if unit and (common < 2 or size + len(ids) - common > widest):
+        if unit and (common < max(2, len(ids) * _MUCH) or size + len(ids) - common > widest):
             yield unit, size
             unit, size, common = [], 0, 0
         if not unit:
             # Twice the first sequence: room for the choices that follow a long context.
-            widest = max(_WIDTH, 2 * len(ids))
+            widest = min(max(_WIDTH, 2 * len(ids)), 2 * tokens)
         unit.append(index)
         size += len(ids) - common
         before = ids

@@ -4,41 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 
 from llmaudit.engines.hf.cache import new_cache
 from llmaudit.engines.hf.encoding import Ids
-from llmaudit.engines.hf.packing import padded_batches
+from llmaudit.engines.hf.memory import NO_MEMORY, Budget, attempt, in_batches
+from llmaudit.engines.hf.packing import Batch, padded_batches
 from llmaudit.types import Attend, Attention, Embed, Embedding, Failure
 
 __all__ = ["attend", "embed", "stream_logits"]
 
-#: Tokens per batch: hidden states of every layer are small beside logits.
-_TOKENS = 2048
-
 
 @torch.inference_mode()
 def embed(
-    model: Any, texts: Sequence[tuple[Ids, tuple[int, int], Embed]], device: torch.device
+    model: Any, texts: Sequence[tuple[Ids, tuple[int, int], Embed]], device: torch.device, budget: Budget
 ) -> Iterator[tuple[int, Embedding | Failure]]:
     """Embed texts: yields (index, embedding), float32.
 
     texts: (ids, (start, end) of the text's own tokens, what is asked).
     """
-    sequences = {index: ids for index, (ids, _, _) in enumerate(texts)}
-    for batch in padded_batches(sequences, _TOKENS):
+
+    def read(batch: Batch) -> Any:
         inputs = {name: value.to(device) for name, value in batch.inputs.items()}
-        states = model(**inputs, use_cache=False, output_hidden_states=True, logits_to_keep=1).hidden_states
+        return model(**inputs, use_cache=False, output_hidden_states=True, logits_to_keep=1).hidden_states
+
+    sequences = {index: ids for index, (ids, _, _) in enumerate(texts)}
+    for batch, states in in_batches(sequences, budget, padded_batches, read):
         for index, (row, _) in batch.places.items():
-            _, (start, end), request = texts[index]
-            if not -len(states) <= request.layer < len(states):
-                yield index, Failure(f"layer {request.layer}: the model has layers 0 (embeddings) to {len(states) - 1}")
-                continue
-            own = states[request.layer][row, start:end].float()
-            vector = own.mean(0) if request.pooling == "mean" else own[-1]
-            yield index, Embedding(tuple(vector.tolist()), end - start)
+            _, own, request = texts[index]
+            yield index, NO_MEMORY if states is None else _embedding(states, row, own, request)
+
+
+def _embedding(states: Sequence[torch.Tensor], row: int, own: tuple[int, int], request: Embed) -> Embedding | Failure:
+    if not -len(states) <= request.layer < len(states):
+        return Failure(f"layer {request.layer}: the model has layers 0 (embeddings) to {len(states) - 1}")
+    start, end = own
+    if start == end:
+        return Failure("the text is empty")
+    tokens = states[request.layer][row, start:end].float()
+    vector = tokens.mean(0) if request.pooling == "mean" else tokens[-1]
+    return Embedding(tuple(vector.tolist()), end - start)
 
 
 @torch.inference_mode()
@@ -48,10 +56,14 @@ def attend(
     """Give attention weights, one text at a time: yields (index, attention)."""
     with _eager(model):
         for index, (ids, request) in enumerate(texts):
-            found = model(torch.tensor([ids], device=device), use_cache=False, output_attentions=True).attentions
-            layers = request.layers or tuple(range(len(found or ())))
+            inputs = torch.tensor([ids], device=device)
+            found = attempt(partial(_attention, model, inputs))
+            if found is None:
+                yield index, NO_MEMORY
+                continue
+            layers = request.layers or tuple(range(len(found)))
             if not found or any(not 0 <= layer < len(found) for layer in layers):
-                yield index, Failure(f"layers {layers}: the model tells the attention of {len(found or ())} layers")
+                yield index, Failure(f"layers {layers}: the model tells the attention of {len(found)} layers")
                 continue
             weights = tuple(_nested(found[layer][0].float().tolist()) for layer in layers)
             pieces = tuple(str(piece) for piece in tokenizer.convert_ids_to_tokens(list(ids)))
@@ -86,6 +98,10 @@ def _eager(model: Any) -> Iterator[None]:
         yield
     finally:
         model.set_attn_implementation(usual)
+
+
+def _attention(model: Any, inputs: torch.Tensor) -> Sequence[torch.Tensor]:
+    return model(inputs, use_cache=False, output_attentions=True).attentions or ()
 
 
 def _nested(value: Any) -> Any:

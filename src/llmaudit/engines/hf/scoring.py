@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from llmaudit.engines.hf.forward import Forward, NoMemory
-from llmaudit.engines.hf.memory import Budget
+from llmaudit.engines.hf.memory import NO_MEMORY, Budget
 from llmaudit.types import Failure, Likelihood, NextToken, NextTokens
 
 __all__ = ["next_tokens", "score"]
@@ -17,7 +17,6 @@ Ids = tuple[int, ...]
 
 #: Rows of logits that are normalised at a time: eight of 49,000 numbers stay in a core's second-level cache.
 _ROWS = 8
-_NO_MEMORY = Failure("the text needs more memory than the device has, even on its own")
 
 
 def score(
@@ -33,7 +32,7 @@ def score(
     starts = {index: len(context) - 1 for index, (context, _, _) in enumerate(pairs)}
     for reading in forward.read(sequences, starts, budget):
         if isinstance(reading, NoMemory):
-            yield from ((index, _NO_MEMORY) for index in reading.sequences)
+            yield from ((index, NO_MEMORY) for index in reading.sequences)
             continue
         totals, best = _totals(reading.logits)
         rows = [row for found in reading.rows.values() for row in found]
@@ -61,7 +60,7 @@ def next_tokens(
     starts = {index: len(ids) - 1 for index, ids in sequences.items()}
     for reading in forward.read(sequences, starts, budget):
         if isinstance(reading, NoMemory):
-            yield from ((index, _NO_MEMORY) for index in reading.sequences)
+            yield from ((index, NO_MEMORY) for index in reading.sequences)
             continue
         for index, (row,) in reading.rows.items():
             yield index, _distribution(reading.logits[row].log_softmax(0), tokenizer, prompts[index][1])

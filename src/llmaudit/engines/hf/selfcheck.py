@@ -53,8 +53,8 @@ def close_enough(logits: torch.Tensor, reference: torch.Tensor) -> bool:
     """Whether logits (positions, vocabulary) give the same log-probabilities, as far as arithmetic can tell."""
     largest, mean = _TOLERANCE if reference.dtype == torch.float32 else _LOW_PRECISION_TOLERANCE
     expected = reference.float().log_softmax(-1)
-    difference = (logits.float().log_softmax(-1) - expected)[expected > _LIKELY].abs()
-    # Written so that NaN is not close.
+    # Written so that NaN, on either side, is not close.
+    difference = (logits.float().log_softmax(-1) - expected)[~(expected <= _LIKELY)].abs()
     return bool(difference.max() <= largest) and bool(difference.mean() <= mean)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,43 @@ class Tiny:
         with quiet():
             model: Any = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
         return model.eval()
+
+
+class Watched:
+    """Passes calls on to a model, remembers their inputs, and fails where `refuse` gives an error for them."""
+
+    def __init__(self, model: Any, refuse: Callable[[dict[str, Any]], BaseException | None] | None = None) -> None:
+        self.model = model
+        self.refuse = refuse
+        self.inputs: list[dict[str, Any]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+    def __call__(self, *ids: torch.Tensor, **inputs: Any) -> Any:
+        named = {"input_ids": ids[0], **inputs} if ids else inputs
+        if self.refuse is not None and (error := self.refuse(named)) is not None:
+            raise error
+        self.inputs.append(named)
+        return self.model(**named)
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """(rows, columns) of every call that was answered."""
+        return [tuple(inputs["input_ids"].shape) for inputs in self.inputs]
+
+
+@pytest.fixture
+def quick_release() -> Iterator[None]:
+    """Every time that memory runs out garbage is collected, which takes long among all that pytest has imported."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="session")
+def watched() -> type[Watched]:
+    return Watched
 
 
 @pytest.fixture(scope="session")

@@ -203,3 +203,81 @@ def test_an_excluded_token_leaves_the_entropy_finite() -> None:
     found = scoring._distribution(logprobs, Letters(), NextToken("", "c", top=2))
     assert found.entropy == pytest.approx(math.log(2))
     assert {token for token, _ in found.top} == {"a", "b"}
+
+
+def logprobs_after(model: Any, ids: list[int]) -> torch.Tensor:
+    with torch.no_grad():
+        found: torch.Tensor = model(torch.tensor([ids])).logits[0, -1].double().log_softmax(0)
+    return found
+
+
+def test_each_token_is_the_plain_loop_and_sums_to_the_total(llama: HFEngine, reference: Any, tokenizer: Any) -> None:
+    pairs_asked = [(context, continuation) for context in CONTEXTS for continuation in CONTINUATIONS]
+    every = answers(llama, [Score(*pair, "c", each_token=True) for pair in pairs_asked])
+    totals = answers(llama, [Score(*pair, "c") for pair in pairs_asked])
+    for pair, found, total in zip(pairs_asked, every, totals, strict=True):
+        context, continuation = pairs(tokenizer, *pair)
+        expected = [
+            float(logprobs_after(reference, context + continuation[:place])[token])
+            for place, token in enumerate(continuation)
+        ]
+        assert found.token_logprobs == pytest.approx(expected, abs=1e-4)
+        assert sum(found.token_logprobs) == pytest.approx(found.logprob, abs=1e-9)
+        assert len(found.token_logprobs) == found.tokens
+        assert total.token_logprobs == ()
+        assert (total.logprob, total.tokens, total.greedy) == (found.logprob, found.tokens, found.greedy)
+
+
+def test_each_token_is_given_to_those_who_ask_for_it(llama: HFEngine) -> None:
+    asked: list[Request] = [Score("The", f" men are {n}", "c", each_token=n % 2 == 0) for n in range(6)]
+    assert [bool(found.token_logprobs) for found in answers(llama, asked)] == [True, False] * 3
+
+
+LISTS = (
+    (" women", " men"),
+    (" women",),
+    (" women", " women", " women are"),
+    (),
+    (" Zwölf Boxkämpfer",),
+    ("",),
+    (" men", "", " Deich"),
+)
+
+
+def test_the_mass_of_words_is_that_of_their_distinct_first_tokens(
+    llama: HFEngine, reference: Any, tokenizer: Any
+) -> None:
+    prompts = ("In most offices,", "The", "")
+    for prompt, found in zip(prompts, answers(llama, [NextToken(p, "c", words=LISTS) for p in prompts]), strict=True):
+        probabilities = logprobs_after(reference, tokenizer(prompt)["input_ids"] or [tokenizer.eos_token_id]).exp()
+        firsts = [{tokenizer(word)["input_ids"][0] for word in words if word} for words in LISTS]
+        expected = [float(sum(probabilities[token] for token in tokens)) for tokens in firsts]
+        assert found.mass == pytest.approx(expected, abs=1e-6)
+        # What comes twice counts once, and nothing has no probability.
+        assert found.mass[1] == found.mass[2]
+        assert (found.mass[3], found.mass[5]) == (0, 0)
+        assert all(0 <= mass <= 1 for mass in found.mass)
+
+
+def test_a_start_token_is_not_the_first_token_of_a_word(tiny: Any, started: Path) -> None:
+    tokenizer = tiny.byte_fallback()
+    (found,) = answers(tiny.engine(started), [NextToken("women", "c", words=((" are",),))])
+    logprobs = logprobs_after(tiny.reference(started), tokenizer("women")["input_ids"])
+    first = tokenizer(" are", add_special_tokens=False)["input_ids"][0]
+    assert first != tokenizer.bos_token_id
+    assert found.mass == pytest.approx((float(logprobs[first].exp()),), abs=1e-6)
+
+
+def test_without_words_there_is_no_mass_and_without_full_no_row(llama: HFEngine) -> None:
+    (found,) = answers(llama, [NextToken("The", "c")])
+    assert (found.mass, found.logprobs) == ((), ())
+
+
+def test_the_full_distribution(llama: HFEngine, reference: Any, tokenizer: Any, tiny: Any) -> None:
+    asked: list[Request] = [NextToken("The", "c", top=2, full=True), NextToken("The", "c", top=2)]
+    full, short = answers(llama, asked)
+    assert len(full.logprobs) == tiny.vocabulary
+    assert sum(map(math.exp, full.logprobs)) == pytest.approx(1, abs=1e-5)
+    assert full.logprobs == pytest.approx(logprobs_after(reference, tokenizer("The")["input_ids"]).tolist(), abs=1e-4)
+    assert (short.logprobs, short.top, short.entropy) == ((), full.top, full.entropy)
+    assert full.top[0][1] == max(full.logprobs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import combinations
 
 from benchmarks import table
 from benchmarks.breakdown import breakdown
@@ -47,11 +48,11 @@ def likelihood(models: Models, pairs: Sequence[Pair], settings: Settings) -> Out
     figures = {
         "loglikelihood_vs_lm_eval_best": ratio(results["llmaudit"], best(harnesses)),
         "loglikelihood_vs_lm_eval_1": ratio(results["llmaudit"], harnesses[0]),
-        "loglikelihood_max_difference": _difference(results["llmaudit"], harnesses, values),
+        "loglikelihood_max_difference": _difference(results["llmaudit"], best(harnesses), values),
     }
     machine = before.or_better(measure_machine(models))
     floor = _floor(models, machine, results["llmaudit"], dealt)
-    return Outcome(figures, [*_cross_check(results, values), *floor])
+    return Outcome(figures, [*_differences(results, values), *_cross_check(results, values), *floor])
 
 
 def largest_difference(ours: Sequence[float], theirs: Sequence[float]) -> float:
@@ -81,19 +82,26 @@ def _logprob(response: object) -> float:
     return response.logprob
 
 
-def _difference(llmaudit: Result, harnesses: Sequence[Result], values: Values) -> Figure:
-    ran = [result for result in harnesses if result.failure is None]
-    if llmaudit.failure is not None or not ran:
-        failed = llmaudit if llmaudit.failure is not None else harnesses[0]
-        return Figure(None, f"{failed.name} failed: {failed.failure}")
-    differences = [
-        largest_difference(ours, values[result.name][repetition])
-        for repetition, ours in values["llmaudit"].items()
-        for result in ran
-    ]
+def _difference(llmaudit: Result, harness: Result, values: Values) -> Figure:
+    for result in (llmaudit, harness):
+        if result.failure is not None:
+            return Figure(None, f"{result.name} failed: {result.failure}")
     sentences = sum(map(len, values["llmaudit"].values()))
-    names = ", ".join(result.name for result in ran)
-    return Figure(max(differences), f"over {sentences} sentences, against {names}")
+    note = f"over {sentences} sentences, against {harness.name}, the one of the ratio"
+    return Figure(_between(llmaudit.name, harness.name, values), note)
+
+
+def _differences(results: Mapping[str, Result], values: Values) -> list[str]:
+    """Compare every two: lm-eval sums in float32, and differs from itself with the size of its batches."""
+    ran = [name for name, result in results.items() if result.failure is None and name != "notebook"]
+    return [
+        f"likelihood: {one} and {other} differ by {_between(one, other, values):.2g} nats at most"
+        for one, other in combinations(ran, 2)
+    ]
+
+
+def _between(one: str, other: str, values: Values) -> float:
+    return max(largest_difference(numbers, values[other][repetition]) for repetition, numbers in values[one].items())
 
 
 def _cross_check(results: Mapping[str, Result], values: Values) -> list[str]:

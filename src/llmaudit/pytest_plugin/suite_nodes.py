@@ -17,18 +17,11 @@ import pytest
 
 from llmaudit.engines.base import Engine
 from llmaudit.errors import CapabilityError, LLMAuditError, ModelError, SuiteError
-from llmaudit.execution import (
-    Execution,
-    Finished,
-    blank_record,
-    finish,
-    plain_audit,
-    record_check,
-    sample_lines,
-)
+from llmaudit.execution import Execution, Finished, finish
 from llmaudit.noise_floor import measure_noise
 from llmaudit.pytest_plugin.progress import ProgressLine
 from llmaudit.pytest_plugin.session import catalog, session_of
+from llmaudit.recording import blank_record, plain_audit, record_check, sample_lines
 from llmaudit.records import Record, SuiteRecord, to_plain
 from llmaudit.report.words import headline
 from llmaudit.suite import AuditEntry, CheckEntry, Suite, load_suite

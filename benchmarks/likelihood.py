@@ -48,7 +48,7 @@ def likelihood(models: Models, pairs: Sequence[Pair], settings: Settings) -> Out
     figures = {
         "loglikelihood_vs_lm_eval_best": ratio(results["llmaudit"], best(harnesses)),
         "loglikelihood_vs_lm_eval_1": ratio(results["llmaudit"], harnesses[0]),
-        "loglikelihood_max_difference": _difference(results["llmaudit"], best(harnesses), values),
+        "loglikelihood_max_difference": _difference(results["llmaudit"], harnesses, values),
     }
     machine = before.or_better(measure_machine(models))
     floor = _floor(models, machine, results["llmaudit"], dealt)
@@ -82,13 +82,15 @@ def _logprob(response: object) -> float:
     return response.logprob
 
 
-def _difference(llmaudit: Result, harness: Result, values: Values) -> Figure:
-    for result in (llmaudit, harness):
-        if result.failure is not None:
-            return Figure(None, f"{result.name} failed: {result.failure}")
+def _difference(llmaudit: Result, harnesses: Sequence[Result], values: Values) -> Figure:
+    ran = [result for result in harnesses if result.failure is None]
+    if llmaudit.failure is not None or not ran:
+        failed = llmaudit if llmaudit.failure is not None else harnesses[0]
+        return Figure(None, f"{failed.name} failed: {failed.failure}")
     sentences = sum(map(len, values["llmaudit"].values()))
-    note = f"over {sentences} sentences, against {harness.name}, the one of the ratio"
-    return Figure(_between(llmaudit.name, harness.name, values), note)
+    names = ", ".join(result.name for result in ran)
+    largest = max(_between(llmaudit.name, result.name, values) for result in ran)
+    return Figure(largest, f"over {sentences} sentences, against {names}")
 
 
 def _differences(results: Mapping[str, Result], values: Values) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from llmaudit.audit import Measurement, two_per_cell
@@ -53,12 +54,15 @@ class Execution:
         responses = self._kept(asked) if engine is None else {}
         self.progress(len(responses), len(asked))
         for call in _calls(asked, responses):
-            for place, response in self._timed((engine or self.engine).run([asked[index] for index in call])):
-                index = call[place]
-                responses[index] = response
-                if engine is None:
-                    self._keep(asked[index], response)
-                self.progress(len(responses), len(asked))
+            with closing(self._timed((engine or self.engine).run([asked[index] for index in call]))) as answers:
+                for place, response in answers:
+                    index = call[place]
+                    if index in responses:  # known, and asked for the sake of its company alone
+                        continue
+                    responses[index] = response
+                    if engine is None:
+                        self._keep(asked[index], response)
+                    self.progress(len(responses), len(asked))
         for response in responses.values():
             self._count(response)
         self.requests += len(asked)
@@ -77,15 +81,20 @@ class Execution:
         for engine in self._opened:
             engine.close()
 
-    def _timed(self, responses: Iterator[tuple[int, Response]]) -> Iterator[tuple[int, Response]]:
+    def _timed(self, responses: Iterator[tuple[int, Response]]) -> Generator[tuple[int, Response]]:
         """Pass responses on and add up how long each was waited for."""
-        while True:
-            started = time.perf_counter()
-            item = next(responses, None)
-            self.engine_seconds += time.perf_counter() - started
-            if item is None:
-                return
-            yield item
+        try:
+            while True:
+                started = time.perf_counter()
+                item = next(responses, None)
+                self.engine_seconds += time.perf_counter() - started
+                if item is None:
+                    return
+                yield item
+        finally:
+            # An engine may have to put something back: at once, not when nobody remembers its generator any more.
+            if isinstance(responses, Generator):
+                responses.close()
 
     def _kept(self, asked: Sequence[Request]) -> dict[int, Response]:
         kept = self.store.get(self._model, asked) if self.store is not None and self._model is not None else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -20,15 +21,20 @@ _PORTIONS = 3
 def measure_noise(finished: Finished, execution: Execution) -> tuple[NoiseFloor, ...]:
     """Run an audit twice more, past the store: in other batches with the same draws, and with other draws.
 
-    `execution` is what the audit ran in. The first repetition shows what the arithmetic moves (nothing, in float32,
-    but for ties), the second what drawing again moves.
+    `execution` is what the audit ran in. The first repetition shows what the arithmetic moves (in float32 the last
+    digits of likelihoods, and samples only at ties), the second what drawing again moves.
     """
     batches = _again(finished, execution, lambda request: request)
     draws = _again(finished, execution, _redrawn)
     return tuple(
-        NoiseFloor.of(metric, estimate.value, batches.estimates[metric].value, draws.estimates[metric].value)
+        NoiseFloor.of(metric, estimate.value, _value(batches, metric), _value(draws, metric))
         for metric, estimate in finished.measurement.estimates.items()
     )
+
+
+def _value(measurement: Measurement, metric: str) -> float:
+    found = measurement.estimates.get(metric)
+    return found.value if found is not None else math.nan
 
 
 def _again(finished: Finished, execution: Execution, change: Callable[[Request], Request]) -> Measurement:

@@ -117,7 +117,7 @@ class ResponseStore:
         if isinstance(response, Failure):
             return
         row = (_key(model, request), type(response).__name__, _pack(response), name, time.time())
-        query = "INSERT OR REPLACE INTO responses VALUES (?, ?, ?, ?, ?)"
+        query = "INSERT OR IGNORE INTO responses VALUES (?, ?, ?, ?, ?)"
         self._execute(query, row, otherwise="a response could not be kept, those before it are safe")
 
     def sizes(self) -> list[StoreSize]:

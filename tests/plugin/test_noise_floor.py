@@ -78,11 +78,3 @@ def test_what_an_engine_has_to_say_is_in_the_report(project: Project) -> None:
     assert project.result().notes == ("rows: 8 instead of 64, since the memory ran out",)
     result.stdout.fnmatch_lines(["rows: 8 instead of 64, since the memory ran out"])
     assert "8 instead of 64" in _page(project)
-
-
-@pytest.mark.parametrize(("given", "why"), [("0", "must be at least 1"), ("many", "not a whole number")])
-def test_a_batch_size_is_a_number(project: Project, given: str, why: str) -> None:
-    project.suite(_SUITE)
-    result = project.run(f"--batch-size={given}")
-    result.stderr.fnmatch_lines([f"*--batch-size {given}: {why}"])
-    assert result.ret == pytest.ExitCode.USAGE_ERROR

@@ -141,6 +141,8 @@ def test_samples(project: Project) -> None:
         ("--seed=abc", "--seed abc: not a whole number"),
         ("--seed=-1", "--seed -1: must be at least 0"),
         ("--samples=0", "--samples 0: must be at least 1"),
+        ("--batch-size=0", "--batch-size 0: must be at least 1"),
+        ("--batch-size=many", "--batch-size many: not a whole number"),
         ("--samples=many", "--samples many: not a whole number"),
     ],
 )

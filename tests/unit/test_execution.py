@@ -10,7 +10,7 @@ import pytest
 import llmaudit.execution
 from llmaudit.audit import CheckParams
 from llmaudit.engines.fake import FakeEngine
-from llmaudit.errors import CapabilityError
+from llmaudit.errors import CapabilityError, StoreError
 from llmaudit.execution import Execution, finish
 from llmaudit.types import (
     Completion,
@@ -136,3 +136,32 @@ def test_the_time_for_answers_is_told_apart() -> None:
     suite, entry = audit_entry()
     timing = finish(entry, suite, execution(Slow())).timing
     assert 0.01 * timing.requests <= timing.engine_seconds <= timing.seconds
+
+
+def test_what_is_known_stays_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Asked again for the sake of its company, it might come out with other last digits.
+    known = Likelihood(-1.0, 1, greedy=True)
+    run = execution(FakeEngine(lambda _: Likelihood(-2.0, 1, greedy=True)))
+    monkeypatch.setattr(Execution, "_kept", lambda *_: {0: known})
+    samples = run.answer([Score("a", "b", "c"), Score("a", "c", "c")])
+    assert [sample.response for sample in samples] == [known, Likelihood(-2.0, 1, greedy=True)]
+
+
+def test_an_engine_is_told_when_nobody_waits_for_it_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[bool] = []
+
+    class Borrowing(FakeEngine):
+        def run(self, requests: Sequence[Request]) -> Iterator[tuple[int, Response]]:
+            try:
+                yield from super().run(requests)
+            finally:
+                closed.append(True)
+
+    def full(*_: object) -> None:
+        raise StoreError("full")
+
+    run = execution(Borrowing())
+    monkeypatch.setattr(Execution, "_keep", full)
+    with pytest.raises(StoreError):
+        run.answer([Generate("a", "c"), Generate("b", "c")])
+    assert closed == [True]

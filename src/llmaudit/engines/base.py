@@ -48,7 +48,7 @@ class Engine(Protocol):
 
         Yields (index into `requests`, response) as batches finish, in any order. A request that cannot be answered
         yields a Failure; only a fault that concerns all requests raises EngineError. The response to a request does
-        not depend on the other requests of the call.
+        not depend on the other requests of the call, but for the last digits of a number.
         """
 
     def close(self) -> None:

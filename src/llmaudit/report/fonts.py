@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -30,7 +32,9 @@ def lean_font() -> str:
         if not file.is_file():
             _write(file)
         font_manager.fontManager.addfont(file)
-    except OSError:
+    except (OSError, RuntimeError):  # the second is FreeType's word for a damaged file
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
         return "DejaVu Sans"
     return _NAME
 
@@ -48,6 +52,7 @@ def _write(file: Path) -> None:
         if record.nameID in _NAMES:
             record.string = _NAME.replace(" ", "") if record.nameID == 6 else _NAME
     file.parent.mkdir(parents=True, exist_ok=True)
-    half = file.with_suffix(".half")
-    font.save(half)
-    half.replace(file)
+    with tempfile.TemporaryDirectory(dir=file.parent) as own:  # another run may be writing it as well
+        half = Path(own, file.name)
+        font.save(half)
+        half.replace(file)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from llmaudit.types import Failure, Generate, Score
 
-__all__ = ["Encoder", "Ids"]
+__all__ = ["Encoder", "Ids", "continuation_text"]
 
 Ids = tuple[int, ...]
 
@@ -39,7 +40,13 @@ class Encoder:
         if not context:
             return (self.start,), ids[1:] if ids[:1] == (self.start,) else ids
         length = len(self._encode(context))
-        return ids[:length], ids[length:]
+        # A context that the tokenizer makes nothing of is an empty one.
+        return (ids[:length], ids[length:]) if length else ((self.start,), ids)
+
+    def first_tokens(self, prompt: str, words: Sequence[str]) -> set[int]:
+        """The token that each word would begin with right after the prompt."""
+        pairs = (self.pair(Score(prompt, word, "")) for word in words)
+        return {continuation[0] for _, continuation in pairs if continuation}
 
     def own(self, text: str) -> tuple[Ids, tuple[int, int]]:
         """Ids of a text, and the (start, end) of those that are its own, between the tokenizer's special ones."""
@@ -58,7 +65,24 @@ class Encoder:
         return 0
 
     def _encode(self, text: str, *, special: bool = True) -> Ids:
-        ids = tuple(self._tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"])
+        ids = self._ids(text, special=special)
+        start, end = self._tokenizer.bos_token_id, self._tokenizer.eos_token_id
         # A text that writes the start token itself gets no second one.
-        start = self._tokenizer.bos_token_id
-        return ids[1:] if special and start is not None and ids[:2] == (start, start) else ids
+        if special and start is not None and ids[:2] == (start, start):
+            ids = ids[1:]
+        # What is continued has not ended, whatever end token the tokenizer adds.
+        if special and ids and ids[-1] == end and self._ids(text, special=False)[-1:] != (end,) and ids != (start,):
+            ids = ids[:-1]
+        return ids
+
+    def _ids(self, text: str, *, special: bool) -> Ids:
+        return tuple(self._tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"])
+
+
+def continuation_text(tokenizer: Any, prompt: Ids, tokens: Sequence[int], *, special: bool = False) -> str:
+    """The text of tokens that follow a prompt; special tokens are shown where `special` says so.
+
+    Decoded behind the prompt's last token: on its own, SentencePiece drops the space before the first word.
+    """
+    anchor = tokenizer.decode(prompt[-1:], skip_special_tokens=not special)
+    return str(tokenizer.decode([*prompt[-1:], *tokens], skip_special_tokens=not special))[len(anchor) :]

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import torch
 
 from llmaudit.engines.base import EngineOptions
-from llmaudit.engines.hf.encoding import Encoder, Ids
+from llmaudit.engines.hf.encoding import Encoder, Ids, continuation_text
 from llmaudit.engines.hf.forward import Forward
 from llmaudit.engines.hf.generation import Decoded, Decoder, Job
 from llmaudit.engines.hf.loading import LoadedModel, load_model
-from llmaudit.engines.hf.matmul import packed_weights
-from llmaudit.engines.hf.memory import NO_MEMORY, Budget
+from llmaudit.engines.hf.matmul import PackedWeights
+from llmaudit.engines.hf.memory import NO_MEMORY, Budget, keep_freed_pages, release
 from llmaudit.engines.hf.noise import row_key
 from llmaudit.engines.hf.representations import attend, embed, stream_logits
-from llmaudit.engines.hf.scoring import next_tokens, score
+from llmaudit.engines.hf.scoring import Asked, next_tokens, score
 from llmaudit.engines.hf.selfcheck import check_decoding
 from llmaudit.engines.hf.tokenization import cut
 from llmaudit.errors import EngineError
@@ -31,6 +30,7 @@ from llmaudit.types import (
     NextToken,
     Request,
     Response,
+    Sampling,
     Score,
     Tokenize,
 )
@@ -40,9 +40,11 @@ __all__ = ["HFEngine"]
 #: Sequences decoded side by side: on a CPU the speed is flat after 64.
 _ROWS = {"cpu": 64}
 _ROWS_ELSEWHERE = 256
-#: Tokens read by one forward pass, and logits it may give: larger batches of full rows are slower, not faster.
-_TOKENS = 512
-_LOGITS = 1 << 25
+#: Tokens read by one forward pass, and logits it may give: on a CPU larger batches are slower, not faster.
+_TOKENS = {"cpu": 512}
+_TOKENS_ELSEWHERE = 8192
+_LOGITS = {"cpu": 1 << 25}
+_LOGITS_ELSEWHERE = 1 << 28
 #: Positions whose logits exist at a time where all of them are asked for.
 _STREAM = 128
 
@@ -56,6 +58,7 @@ class HFEngine:
 
     def __init__(self, options: EngineOptions) -> None:
         loaded = load_model(options)
+        keep_freed_pages()
         self.info = loaded.info
         self._loaded: LoadedModel = loaded
         self._tokenizer = loaded.tokenizer
@@ -63,16 +66,18 @@ class HFEngine:
         self._device = loaded.device
         self._seed = options.seed
         self._context = int(loaded.info.facts.get("context_length", 0)) or None
-        self._forward = Forward(loaded.model, loaded.device, self._context)
-        rows = options.batch_size or _ROWS.get(loaded.device.type, _ROWS_ELSEWHERE)
-        vocabulary = loaded.model.get_input_embeddings().weight.shape[0]
+        self._exact = loaded.exact
+        self._forward = Forward(loaded.model, loaded.device, self._context, exact=loaded.exact)
+        kind = loaded.device.type
+        rows = options.batch_size or _ROWS.get(kind, _ROWS_ELSEWHERE)
+        self._vocabulary = int(loaded.model.get_input_embeddings().weight.shape[0])
+        logits = _LOGITS.get(kind, _LOGITS_ELSEWHERE)
+        tokens = min(_TOKENS.get(kind, _TOKENS_ELSEWHERE), max(1, logits // self._vocabulary))
         self._rows = Budget("rows decoded side by side", rows, loaded.memory_key)
-        self._tokens = Budget("tokens read at a time", min(_TOKENS, max(1, _LOGITS // vocabulary)), loaded.memory_key)
+        self._tokens = Budget("tokens read at a time", tokens, loaded.memory_key)
         self._sampler: Any = None
         """The model that completions are drawn from, made ready when the first one is asked for."""
-        self._held = ExitStack()
-        self._packed_for = 0
-        self._prompts: dict[Ids, str] = {}
+        self._packed: PackedWeights | None = None
 
     @property
     def remarks(self) -> Sequence[str]:
@@ -98,18 +103,15 @@ class HFEngine:
         """
         sequences = {key: self._encoder.text(text) for key, text in texts.items()}
         for key, ids in sequences.items():
-            if failure := self._too_long(len(ids)):
+            if failure := self._refusal(ids):
                 raise EngineError(f"text {key}: {failure.error}")
         return stream_logits(self._loaded.model, sequences, self._device, chunk)
 
     def close(self) -> None:
         """Drop the weights and give their memory back to the device."""
-        self._held.close()
         del self._loaded, self._forward
-        self._sampler = None
-        gc.collect()
-        if self._device.type != "cpu":
-            torch.accelerator.empty_cache()
+        self._sampler = self._packed = None
+        release()
 
     def _generate(self, requests: list[tuple[int, Generate]]) -> Iterator[tuple[int, Response]]:
         jobs: list[Job] = []
@@ -117,7 +119,7 @@ class HFEngine:
         for index, request in requests:
             if isinstance(ids := self._encoder.prompt(request), Failure):
                 yield index, ids
-            elif failure := self._too_long(len(ids) + request.sampling.max_new_tokens):
+            elif failure := self._refusal(ids, request.sampling):
                 yield index, failure
             else:
                 key = row_key(self._seed, request.stream or request.prompt, request.sample)
@@ -125,21 +127,25 @@ class HFEngine:
         if not jobs:
             return
         prompts = {job.index: job.prompt for job in jobs}
-        for finished in self._decoder(len(jobs)).run(jobs):
-            for decoded in finished:
-                yield decoded.index, self._completion(decoded, prompts[decoded.index], asked[decoded.index])
+        # One string for all completions of a prompt: copies of it would be most of what a run holds.
+        rendered = {prompt: str(self._tokenizer.decode(prompt)) for prompt in set(prompts.values())}
+        decoder, packed = self._decoder(len(jobs))
+        with packed.used() if packed is not None else nullcontext():
+            for finished in decoder.run(jobs):
+                for decoded in finished:
+                    prompt, request = prompts[decoded.index], asked[decoded.index]
+                    yield decoded.index, self._completion(decoded, prompt, request, rendered[prompt])
 
-    def _decoder(self, jobs: int) -> Decoder:
+    def _decoder(self, jobs: int) -> tuple[Decoder, PackedWeights | None]:
         if self._sampler is None:
             sampler = self._loaded.load_sampler()
-            check_decoding(sampler, self._device, self._context)
+            check_decoding(sampler, self._device, self._context, exact=self._exact and sampler is self._loaded.model)
             self._sampler = sampler
         rows = self._rows.value
-        if jobs >= rows != self._packed_for:
-            self._held.close()
-            self._held.enter_context(packed_weights(self._sampler, rows))
-            self._packed_for = rows
-        return Decoder(
+        if jobs >= rows and (self._packed is None or self._packed.rows != rows):
+            self._packed = None
+            self._packed = PackedWeights(self._sampler, rows)
+        decoder = Decoder(
             self._sampler,
             ends=_end_tokens(self._sampler, self._tokenizer),
             tokenizer=self._tokenizer,
@@ -147,23 +153,14 @@ class HFEngine:
             device=self._device,
             context=self._context,
         )
+        return decoder, self._packed
 
-    def _completion(self, decoded: Decoded, prompt: Ids, request: Generate) -> Completion | Failure:
+    def _completion(self, decoded: Decoded, prompt: Ids, request: Generate, rendered: str) -> Completion | Failure:
         if decoded.finish == "memory":
             return NO_MEMORY
-        # Decoded after the prompt's last token: on its own, SentencePiece drops the space before the first word.
-        anchor = self._tokenizer.decode(prompt[-1:], skip_special_tokens=True)
-        whole = self._tokenizer.decode([*prompt[-1:], *decoded.tokens], skip_special_tokens=True)
-        text = whole[len(anchor) :]
+        text = continuation_text(self._tokenizer, prompt, decoded.tokens)
         ends = [place for stop in request.sampling.stop if (place := text.find(stop)) >= 0]
-        text = text[: min(ends)] if ends else text
-        return Completion(text, decoded.drawn, decoded.finish, self._rendered(prompt))
-
-    def _rendered(self, prompt: Ids) -> str:
-        # One string for all completions of a prompt: thousands of copies of it would be most of what a run holds.
-        if prompt not in self._prompts:
-            self._prompts[prompt] = str(self._tokenizer.decode(prompt))
-        return self._prompts[prompt]
+        return Completion(text[: min(ends)] if ends else text, decoded.drawn, decoded.finish, rendered)
 
     def _score(self, requests: list[tuple[int, Score]]) -> Iterator[tuple[int, Response]]:
         pairs: list[tuple[Ids, Ids, bool]] = []
@@ -172,7 +169,7 @@ class HFEngine:
             context, continuation = self._encoder.pair(request)
             if not continuation:
                 yield index, Failure(_nothing_to_score(request))
-            elif failure := self._too_long(len(context) + len(continuation)):
+            elif failure := self._refusal(context + continuation):
                 yield index, failure
             else:
                 pairs.append((context, continuation, request.each_token))
@@ -181,14 +178,15 @@ class HFEngine:
             yield indices[place], likelihood
 
     def _next(self, requests: list[tuple[int, NextToken]]) -> Iterator[tuple[int, Response]]:
-        prompts: list[tuple[Ids, NextToken]] = []
+        prompts: list[Asked] = []
         indices: list[int] = []
         for index, request in requests:
             ids = self._encoder.text(request.prompt)
-            if failure := self._too_long(len(ids)):
+            if failure := self._refusal(ids):
                 yield index, failure
             else:
-                prompts.append((ids, request))
+                words = [self._encoder.first_tokens(request.prompt, each) for each in request.words]
+                prompts.append(Asked(ids, request.top, words, request.full))
                 indices.append(index)
         for place, distribution in next_tokens(self._forward, self._tokenizer, prompts, self._tokens):
             yield indices[place], distribution
@@ -198,11 +196,13 @@ class HFEngine:
         indices: list[int] = []
         for index, request in requests:
             ids, own = self._encoder.own(request.text)
-            if failure := self._too_long(len(ids)):
+            if failure := self._refusal(ids):
                 yield index, failure
             else:
                 texts.append((ids, own, request))
                 indices.append(index)
+        if texts:
+            self._forward.check_padding()
         for place, embedding in embed(self._loaded.model, texts, self._device, self._tokens):
             yield indices[place], embedding
 
@@ -211,7 +211,7 @@ class HFEngine:
         indices: list[int] = []
         for index, request in requests:
             ids = self._encoder.text(request.text)
-            if failure := self._too_long(len(ids)):
+            if failure := self._refusal(ids):
                 yield index, failure
             else:
                 texts.append((ids, request))
@@ -219,9 +219,14 @@ class HFEngine:
         for place, attention in attend(self._loaded.model, self._tokenizer, texts, self._device):
             yield indices[place], attention
 
-    def _too_long(self, tokens: int) -> Failure | None:
+    def _refusal(self, ids: Ids, sampling: Sampling | None = None) -> Failure | None:
+        """Say why the model cannot read these ids, and go on as `sampling` says."""
+        tokens = len(ids) + (sampling.max_new_tokens if sampling else 0)
         if self._context is not None and tokens > self._context:
             return Failure(f"{tokens} tokens are more than the model's context of {self._context}")
+        named = [*ids, *(token for token, _ in sampling.logit_bias)] if sampling else ids
+        if strange := [token for token in named if not 0 <= token < self._vocabulary]:
+            return Failure(f"token {strange[0]}: the model knows tokens 0 to {self._vocabulary - 1}")
         return None
 
 

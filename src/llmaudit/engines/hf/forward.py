@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
+from llmaudit.engines.hf.encoding import Ids
 from llmaudit.engines.hf.memory import Budget, in_batches, is_out_of_memory
-from llmaudit.engines.hf.packing import Batch, Ids, packed_batches, padded_batches
-from llmaudit.engines.hf.selfcheck import MISUSE, close_enough
-from llmaudit.errors import ModelError
+from llmaudit.engines.hf.packing import Batch, packed_batches, padded_batches
+from llmaudit.engines.hf.selfcheck import MISUSE, NO_ROOM_TO_TRY, close_enough
+from llmaudit.errors import EngineError, ModelError
 
 __all__ = ["Forward", "NoMemory", "Reading"]
 
@@ -54,43 +55,60 @@ class Forward:
     logits that way as for one sequence alone: tried on the first use. Else every sequence has a row of its own.
     """
 
-    def __init__(self, model: Any, device: torch.device, context: int | None = None) -> None:
+    def __init__(self, model: Any, device: torch.device, context: int | None = None, *, exact: bool = True) -> None:
         self._model = model
         self._device = device
         self._context = context
-        self._packs: bool | None = None
+        self._exact = exact
         self._window = _window(model.config)
+        self._packs: bool | None = None
+        self._pads: bool | None = None
 
     @property
     def packs(self) -> bool:
-        """Whether sequences are packed. Raises ModelError where no layout agrees with one sequence alone."""
+        """Whether sequences may be packed. Raises ModelError where no layout agrees with one sequence alone."""
         if self._packs is None:
             self._packs = self._agrees(packed=True)
-            if not self._packs and not self._agrees(packed=False):
-                raise ModelError(
-                    f"{self._model.config.model_type}: this architecture reads a batch of texts otherwise than each"
-                    " text alone; llmaudit would give wrong likelihoods"
-                )
+        if not self._packs:
+            self.check_padding()
         return self._packs
+
+    def check_padding(self) -> None:
+        """Raise ModelError where a sequence padded beside a longer one gives other logits than alone."""
+        if self._pads is None:
+            self._pads = self._agrees(packed=False)
+        if not self._pads:
+            raise ModelError(
+                f"{self._model.config.model_type}: this architecture reads a batch of texts otherwise than each text"
+                " alone; llmaudit would give wrong numbers"
+            )
 
     def read(
         self, sequences: Mapping[int, Ids], starts: Mapping[int, int], budget: Budget
     ) -> Iterator[Reading | NoMemory]:
         """Give the logits of each sequence from its position `starts` on, in batches of at most `budget` tokens."""
-        if not sequences:
-            return
-        packed = self.packs and (self._window is None or max(map(len, sequences.values())) <= self._window)
+        # A packed mask grows with the square of its row; beyond a window it would show a token too much.
+        reach = min(budget.value, self._window or budget.value) if sequences and self.packs else 0
+        long = {index: ids for index, ids in sequences.items() if len(ids) > reach}
+        if long:
+            self.check_padding()
+            yield from self._read(long, starts, budget, packed=False)
+        short = {index: ids for index, ids in sequences.items() if len(ids) <= reach}
+        yield from self._read(short, starts, budget, packed=True)
+
+    def _read(
+        self, sequences: Mapping[int, Ids], starts: Mapping[int, int], budget: Budget, *, packed: bool
+    ) -> Iterator[Reading | NoMemory]:
         batches = partial(self._batches, packed=packed)
-        for batch, reading in in_batches(
-            sequences, budget, batches, lambda batch: self._reading(batch, starts, packed=packed)
-        ):
-            yield reading or NoMemory(tuple(batch.places))
+        reading = partial(self._reading, starts=starts, packed=packed)
+        for batch, found in in_batches(sequences, budget, batches, reading):
+            yield found or NoMemory(tuple(batch.places))
 
     def _batches(self, sequences: Mapping[int, Ids], tokens: int, *, packed: bool) -> Iterator[Batch]:
         return packed_batches(sequences, tokens, self._model.dtype) if packed else padded_batches(sequences, tokens)
 
     @torch.inference_mode()
-    def _reading(self, batch: Batch, starts: Mapping[int, int], *, packed: bool) -> Reading:
+    def _reading(self, batch: Batch, *, starts: Mapping[int, int], packed: bool) -> Reading:
         order: dict[tuple[int, int], int] = {}
         rows: dict[int, list[int]] = {}
         for index, (row, columns) in batch.places.items():
@@ -123,18 +141,20 @@ class Forward:
         sequences = {
             index: tuple(token % size for token in probe[: self._context]) for index, probe in enumerate(_PROBES)
         }
-        starts = dict.fromkeys(sequences, 0)
         try:
-            (batch,) = self._batches(sequences, 1 << 20, packed=packed)
-            together = self._reading(batch, starts, packed=packed)
+            return self._same_together_and_alone(sequences, packed=packed)
         except MISUSE as error:
             if is_out_of_memory(error):
-                raise
+                raise EngineError(NO_ROOM_TO_TRY) from None
             return False
+
+    def _same_together_and_alone(self, sequences: Mapping[int, Ids], *, packed: bool) -> bool:
+        (batch,) = self._batches(sequences, 1 << 20, packed=packed)
+        together = self._reading(batch, starts=dict.fromkeys(sequences, 0), packed=packed)
         for index, ids in sequences.items():
             with torch.inference_mode():
                 alone = self._model(torch.tensor([ids], device=self._device), use_cache=False).logits[0]
-            if not close_enough(together.logits[together.rows[index]], alone):
+            if not close_enough(together.logits[together.rows[index]], alone, exact=self._exact):
                 return False
         return True
 
@@ -145,5 +165,5 @@ def _window(config: Any) -> int | None:
     A sequence no longer than the window may be packed: the packed mask tells a token all that it sees.
     """
     text = config.get_text_config()
-    window = getattr(text, "sliding_window", None)
-    return window if isinstance(window, int) and window > 0 else None
+    found = [getattr(text, name, None) for name in ("sliding_window", "attention_chunk_size")]
+    return min((window for window in found if isinstance(window, int) and window > 0), default=None)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 
 from llmaudit.engines.hf.cache import KVRows
+from llmaudit.engines.hf.encoding import continuation_text
 from llmaudit.engines.hf.memory import Budget, attempt
 from llmaudit.engines.hf.noise import RowKey
 from llmaudit.engines.hf.prefill import Prefilled, prefill, prompt_groups
@@ -204,7 +205,7 @@ class Decoder:
             return "stop"
         stops = row.job.sampling.stop
         if stops:
-            text = self._tokenizer.decode(row.tokens, skip_special_tokens=True)
+            text = continuation_text(self._tokenizer, row.job.prompt, row.tokens)
             if any(stop in text for stop in stops):
                 return "stop"
         return "length" if len(row.tokens) >= row.job.sampling.max_new_tokens else None

@@ -41,6 +41,8 @@ class LoadedModel:
     device: torch.device
     load_sampler: Callable[[], Any]
     """Gives the model that completions are drawn from: the same one, or a copy in a shorter data type."""
+    exact: bool
+    """Whether all products are made in float32, so that a batch moves the last digits only."""
     memory_key: str
     """Names model, data type and machine: what the batch that fits the memory depends on."""
 
@@ -83,7 +85,8 @@ def load_model(options: EngineOptions) -> LoadedModel:
             "sampling_dtype": str(drawn).removeprefix("torch."),
         },
     )
-    return LoadedModel(model, tokenizer, info, device, load_sampler, _memory_key(info, device))
+    exact = dtype == torch.float32 and options.quantization is None and not hasattr(config, "quantization_config")
+    return LoadedModel(model, tokenizer, info, device, load_sampler, exact, _memory_key(info, device))
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -197,10 +200,11 @@ def _quantizer(name: str, dtype: torch.dtype) -> Any:
 
 def _check_vocabulary(folder: Path, model: Any, tokenizer: Any) -> None:
     rows = model.get_input_embeddings().weight.shape[0]
-    if len(tokenizer) > rows:
+    # Tokens that were added later may have no embedding (Gemma 3's image token): a text that holds one is refused.
+    if tokenizer.vocab_size > rows:
         raise ModelError(
-            f"{folder}: the tokenizer has {len(tokenizer)} tokens and the model {rows} embeddings: they do not belong"
-            " together"
+            f"{folder}: the tokenizer has {tokenizer.vocab_size} tokens and the model {rows} embeddings: they do not"
+            " belong together"
         )
 
 

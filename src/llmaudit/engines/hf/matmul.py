@@ -3,46 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
 
-__all__ = ["packed_weights"]
+__all__ = ["PackedWeights"]
 
 #: How many copies of the weights must fit the free memory before one is made.
 _ROOM = 3
+#: What a container may use, and uses: the machine's free memory says nothing of it.
+_CONTAINER = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
 
 
-@contextmanager
-def packed_weights(model: Any, rows: int) -> Iterator[None]:
-    """Make products with exactly `rows` rows faster inside the block; others, and other devices, stay as they are.
+class PackedWeights:
+    """Copies of a model's weights for products with exactly `rows` rows; none where that would not help.
 
     MKL rearranges a matrix before it multiplies by it. For 64 rows that costs a fifth of the product, again at every
     step; here it is done once. It is what torch's own compiler does with the weights of a frozen model. The copy takes
-    as much memory as the weights, so that it is made only where there is plenty, and dropped at the end.
+    as much memory as the weights, so that it is made only where there is plenty.
     """
-    linears = [module for module in model.modules() if type(module) is torch.nn.Linear] if _possible(model) else []
-    try:
-        for linear in linears:
-            setattr(linear, "forward", _Packed(linear, rows))  # noqa: B010 - mypy knows that a method is no attribute
-        yield
-    finally:
-        for linear in linears:
-            vars(linear).pop("forward", None)
+
+    def __init__(self, model: Any, rows: int) -> None:
+        self.rows = rows
+        linears = [module for module in model.modules() if type(module) is torch.nn.Linear] if _possible(model) else []
+        self._products = [_Product(linear, rows) for linear in linears]
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Multiply by the copies inside the block; products with another number of rows stay as they are."""
+        try:
+            for product in self._products:
+                setattr(product.linear, "forward", product)  # noqa: B010 - mypy knows that a method is no attribute
+            yield
+        finally:
+            for product in self._products:
+                vars(product.linear).pop("forward", None)
 
 
-class _Packed:
+class _Product:
     """The forward method of one linear layer."""
 
     def __init__(self, linear: torch.nn.Linear, rows: int) -> None:
-        self._linear = linear
+        self.linear = linear
         self._rows = rows
         self._packed = torch.ops.mkl._mkl_reorder_linear_weight(linear.weight.detach(), rows)
 
     def __call__(self, states: torch.Tensor) -> torch.Tensor:
-        linear = self._linear
+        linear = self.linear
         if states.numel() != self._rows * linear.in_features:
             return torch.nn.functional.linear(states, linear.weight, linear.bias)
         product: torch.Tensor = torch.ops.mkl._mkl_linear(states, self._packed, linear.weight, linear.bias, self._rows)
@@ -56,4 +66,12 @@ def _possible(model: Any) -> bool:
     if not hasattr(torch.ops.mkl, "_mkl_linear"):
         return False
     size = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-    return bool(_ROOM * size < psutil.virtual_memory().available)
+    return bool(_ROOM * size < _free_memory())
+
+
+def _free_memory() -> int:
+    free = int(psutil.virtual_memory().available)
+    with suppress(OSError, ValueError):  # no container, or one without a limit
+        most, used = (int(file.read_text(encoding="ascii")) for file in _CONTAINER)
+        free = min(free, most - used)
+    return free

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["Batch", "packed_batches", "padded_batches"]
+from llmaudit.engines.hf.encoding import Ids
 
-Ids = tuple[int, ...]
+__all__ = ["Batch", "packed_batches", "padded_batches"]
 
 #: Least width of a packed row. Attention costs grow with it, waste at the row's end shrinks.
 _WIDTH = 64

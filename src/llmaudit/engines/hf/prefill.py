@@ -9,10 +9,9 @@ from typing import Any
 import torch
 
 from llmaudit.engines.hf.cache import KVRows, new_cache
+from llmaudit.engines.hf.encoding import Ids
 
 __all__ = ["Prefilled", "prefill", "prompt_groups"]
-
-Ids = tuple[int, ...]
 
 #: How many prompt tokens one prefill takes at most, padding included: bounds the memory of its activations.
 _TOKENS = 4096

@@ -17,6 +17,9 @@ from llmaudit.types import Attend, Attention, Embed, Embedding, Failure
 
 __all__ = ["attend", "embed", "stream_logits"]
 
+#: Attention weights of one answer: as Python numbers and in the store they take some thirty bytes each.
+_WEIGHTS = 4_000_000
+
 
 @torch.inference_mode()
 def embed(
@@ -57,6 +60,9 @@ def attend(
     with _eager(model):
         for index, (ids, request) in enumerate(texts):
             inputs = torch.tensor([ids], device=device)
+            if _weights_asked(model.config, request, len(ids)) > _WEIGHTS:
+                yield index, Failure(f"{len(ids)} tokens have too many attention weights; name fewer `layers`")
+                continue
             found = attempt(partial(_attention, model, inputs))
             if found is None:
                 yield index, NO_MEMORY
@@ -98,6 +104,11 @@ def _eager(model: Any) -> Iterator[None]:
         yield
     finally:
         model.set_attn_implementation(usual)
+
+
+def _weights_asked(config: Any, request: Attend, tokens: int) -> int:
+    text = config.get_text_config()
+    return (len(request.layers) or int(text.num_hidden_layers)) * int(text.num_attention_heads) * tokens**2
 
 
 def _attention(model: Any, inputs: torch.Tensor) -> Sequence[torch.Tensor]:

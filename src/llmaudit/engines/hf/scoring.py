@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from llmaudit.engines.hf.encoding import Ids, continuation_text
 from llmaudit.engines.hf.forward import Forward, NoMemory
 from llmaudit.engines.hf.memory import NO_MEMORY, Budget
-from llmaudit.types import Failure, Likelihood, NextToken, NextTokens
+from llmaudit.types import Failure, Likelihood, NextTokens
 
-__all__ = ["next_tokens", "score"]
+__all__ = ["Asked", "next_tokens", "score"]
 
-Ids = tuple[int, ...]
-
-#: Rows of logits that are normalised at a time: eight of 49,000 numbers stay in a core's second-level cache.
-_ROWS = 8
+#: Rows of logits that are normalised at a time. Eight of 49,000 numbers stay in a processor's second-level cache; on an
+#: accelerator more of them keep it busy, and all at once would need as much memory again as the logits.
+_ROWS = {"cpu": 8}
+_ROWS_ELSEWHERE = 256
 
 
 def score(
@@ -38,7 +41,8 @@ def score(
         rows = [row for found in reading.rows.values() for row in found]
         targets = [token for index in reading.rows for token in pairs[index][1]]
         chosen = reading.logits[rows, targets]
-        logprobs = (chosen - totals[rows]).double().tolist()
+        # As Python's floats, which are added in float64 on every device.
+        logprobs = (chosen - totals[rows]).tolist()
         greedy = (chosen >= best[rows]).tolist()
         place = 0
         for index in reading.rows:
@@ -49,39 +53,42 @@ def score(
             place = end
 
 
-def next_tokens(
-    forward: Forward, tokenizer: Any, prompts: Sequence[tuple[Ids, NextToken]], budget: Budget
-) -> Iterator[tuple[int, NextTokens | Failure]]:
-    """Give the distribution after each prompt: yields (index, distribution).
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A prompt, and what is to be told of the token after it."""
 
-    prompts: (prompt ids, what is asked).
-    """
-    sequences = {index: ids for index, (ids, _) in enumerate(prompts)}
+    prompt: Ids
+    top: int
+    words: Sequence[set[int]]
+    """The first tokens of each list of words."""
+    full: bool
+
+
+def next_tokens(
+    forward: Forward, tokenizer: Any, prompts: Sequence[Asked], budget: Budget
+) -> Iterator[tuple[int, NextTokens | Failure]]:
+    """Give the distribution after each prompt: yields (index, distribution)."""
+    sequences = {index: asked.prompt for index, asked in enumerate(prompts)}
     starts = {index: len(ids) - 1 for index, ids in sequences.items()}
     for reading in forward.read(sequences, starts, budget):
         if isinstance(reading, NoMemory):
             yield from ((index, NO_MEMORY) for index in reading.sequences)
             continue
         for index, (row,) in reading.rows.items():
-            yield index, _distribution(reading.logits[row].log_softmax(0), tokenizer, prompts[index][1])
+            yield index, _distribution(reading.logits[row].log_softmax(0), tokenizer, prompts[index])
 
 
-def _distribution(logprobs: torch.Tensor, tokenizer: Any, asked: NextToken) -> NextTokens:
+def _distribution(logprobs: torch.Tensor, tokenizer: Any, asked: Asked) -> NextTokens:
     best = logprobs.topk(min(asked.top, logprobs.shape[0]))
-    words = [tokenizer.decode([token]) for token in best.indices.tolist()]
+    texts = [continuation_text(tokenizer, asked.prompt, [token], special=True) for token in best.indices.tolist()]
     entropy = float(-(logprobs.exp() * logprobs.clamp_min(-1e4)).sum())
-    mass = tuple(float(logprobs[sorted(_first_tokens(tokenizer, words))].exp().double().sum()) for words in asked.words)
+    mass = tuple(math.fsum(logprobs[sorted(tokens)].exp().tolist()) for tokens in asked.words)
     row = tuple(logprobs.tolist()) if asked.full else ()
-    return NextTokens(tuple(zip(words, best.values.tolist(), strict=True)), entropy, mass, row)
-
-
-def _first_tokens(tokenizer: Any, words: Sequence[str]) -> set[int]:
-    ids = (tokenizer(word, add_special_tokens=False, verbose=False)["input_ids"] for word in words)
-    return {tokens[0] for tokens in ids if tokens}
+    return NextTokens(tuple(zip(texts, best.values.tolist(), strict=True)), entropy, mass, row)
 
 
 def _totals(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return logsumexp and maximum of each row."""
-    size = _ROWS if logits.device.type == "cpu" else len(logits)
+    size = _ROWS.get(logits.device.type, _ROWS_ELSEWHERE)
     blocks = [logits[start : start + size] for start in range(0, len(logits), size)]
     return torch.cat([block.logsumexp(1) for block in blocks]), torch.cat([block.amax(1) for block in blocks])

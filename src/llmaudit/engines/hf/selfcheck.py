@@ -6,11 +6,15 @@ from typing import Any
 
 import torch
 
+from llmaudit.engines.hf.memory import is_out_of_memory
 from llmaudit.engines.hf.prefill import prefill
-from llmaudit.errors import ModelError
+from llmaudit.errors import EngineError, ModelError
 
-__all__ = ["MISUSE", "check_decoding", "close_enough"]
+__all__ = ["MISUSE", "NO_ROOM_TO_TRY", "check_decoding", "close_enough"]
 
+NO_ROOM_TO_TRY = (
+    "the memory ran out while the model was tried out; free some, or choose a smaller model or --device cpu"
+)
 #: What goes wrong inside a model that is called in a way its authors did not think of.
 MISUSE = (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
 #: Largest and mean difference of log-probabilities, in nats, that arithmetic alone explains: in float32, and in less.
@@ -25,37 +29,46 @@ _PROMPTS = ((5, 9, 2), (5, 3, *range(1, 24)), (5, 9, 4, 4, 1, 7))
 _THEN = (4, 6, 3)
 
 
-def check_decoding(model: Any, device: torch.device, context: int | None = None) -> None:
-    """Raise ModelError where keys, values and padding do not give the logits of a text read alone and at once."""
+def check_decoding(model: Any, device: torch.device, context: int | None = None, *, exact: bool = True) -> None:
+    """Raise ModelError where keys, values and padding do not give the logits of a text read alone and at once.
+
+    `exact` says that all products are made in float32. Raises EngineError where the memory is too small to tell.
+    """
     size = model.get_input_embeddings().weight.shape[0]
     room = None if context is None else max(1, context - len(_THEN))
     prompts = [tuple(token % size for token in prompt[:room]) for prompt in _PROMPTS]
     then = [token % size for token in _THEN]
     try:
         steps = _step_by_step(model, prompts, then, device)
+        alone = [_alone(model, (*prompt, *then), len(then) + 1, device) for prompt in prompts]
     except MISUSE as error:
+        if is_out_of_memory(error):
+            raise EngineError(NO_ROOM_TO_TRY) from None
         detail = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(
             f"{model.config.model_type}: this architecture does not decode with padded rows and keys and values"
             f" ({detail[:200]}); llmaudit cannot sample from it"
         ) from None
-    for row, prompt in enumerate(prompts):
-        with torch.inference_mode():
-            alone = model(torch.tensor([[*prompt, *then]], device=device), use_cache=False).logits[0, -len(then) - 1 :]
-        if not close_enough(steps[row], alone):
-            raise ModelError(
-                f"{model.config.model_type}: this architecture decodes a batch of texts otherwise than each text alone;"
-                " llmaudit would draw wrong samples from it"
-            )
+    if not all(close_enough(found, expected, exact=exact) for found, expected in zip(steps, alone, strict=True)):
+        raise ModelError(
+            f"{model.config.model_type}: this architecture decodes a batch of texts otherwise than each text alone;"
+            " llmaudit would draw wrong samples from it"
+        )
 
 
-def close_enough(logits: torch.Tensor, reference: torch.Tensor) -> bool:
+def close_enough(logits: torch.Tensor, reference: torch.Tensor, *, exact: bool) -> bool:
     """Whether logits (positions, vocabulary) give the same log-probabilities, as far as arithmetic can tell."""
-    largest, mean = _TOLERANCE if reference.dtype == torch.float32 else _LOW_PRECISION_TOLERANCE
+    largest, mean = _TOLERANCE if exact else _LOW_PRECISION_TOLERANCE
     expected = reference.float().log_softmax(-1)
     # Written so that NaN, on either side, is not close.
     difference = (logits.float().log_softmax(-1) - expected)[~(expected <= _LIKELY)].abs()
     return bool(difference.max() <= largest) and bool(difference.mean() <= mean)
+
+
+@torch.inference_mode()
+def _alone(model: Any, ids: tuple[int, ...], last: int, device: torch.device) -> torch.Tensor:
+    logits: torch.Tensor = model(torch.tensor([ids], device=device), use_cache=False).logits
+    return logits[0, -last:]
 
 
 @torch.inference_mode()

@@ -157,3 +157,41 @@ def test_a_closed_engine_gives_its_weights_back(tiny: Any, llama_folder: Path) -
     engine.close()
     with pytest.raises(AttributeError):
         list(engine.run([Generate("The", "c", SHORT)]))
+
+
+def test_tokens_that_the_model_lacks_are_failures(tiny: Any, llama: HFEngine) -> None:
+    size = tiny.vocabulary
+    found = dict(llama.run([Generate("The", "c", Sampling(logit_bias=((size, 1.0),))), Generate("The", "c", SHORT)]))
+    assert found[0] == Failure(f"token {size}: the model knows tokens 0 to {size - 1}")
+    assert isinstance(found[1], Completion)
+
+
+def test_a_token_without_an_embedding_is_a_failure_of_the_text_that_holds_it(tiny: Any) -> None:
+    # Gemma 3's tokenizer knows an image token that its text models lack.
+    tokenizer = tiny.byte_level()
+    assert len(tokenizer) == tiny.vocabulary
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    engine = tiny.engine(tiny.folder(None, tokenizer))
+    found = dict(engine.run([Score("", "women", "c"), Score("", "women <image>", "c")]))
+    assert isinstance(found[0], Likelihood)
+    assert found[1] == Failure(f"token {tiny.vocabulary}: the model knows tokens 0 to {tiny.vocabulary - 1}")
+
+
+def test_likelihoods_do_not_depend_on_what_was_generated_before(tiny: Any, llama_folder: Path) -> None:
+    asked: list[Request] = [Score("", "women are known for their work", "c")]
+    fresh, used = tiny.engine(llama_folder, batch_size=6), tiny.engine(llama_folder, batch_size=6)
+    list(used.run([Generate("The", "c", SHORT, sample) for sample in range(6)]))
+    assert not [module for module in used._loaded.model.modules() if "forward" in vars(module)]
+    assert dict(used.run(asked)) == dict(fresh.run(asked))
+
+
+def test_a_stop_string_with_a_space_is_seen_in_the_first_word(tiny: Any) -> None:
+    # SentencePiece drops the space before a first word that is decoded alone.
+    tokenizer = tiny.byte_fallback()
+    config = tiny.config(vocab_size=len(tokenizer), bos_token_id=1, eos_token_id=2)
+    engine = tiny.engine(tiny.folder(config, tokenizer))
+    space = tokenizer.convert_tokens_to_ids("\u2581")
+    sampling = Sampling(temperature=0, max_new_tokens=9, stop=(" ",), logit_bias=((space, 100.0),))
+    ((_, found),) = engine.run([Generate("women", "c", sampling)])
+    assert isinstance(found, Completion)
+    assert (found.text, found.tokens, found.finish) == ("", 1, "stop")

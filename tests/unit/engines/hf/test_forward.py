@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from llmaudit.engines.hf.encoding import Ids
 from llmaudit.engines.hf.forward import Forward, NoMemory
 from llmaudit.engines.hf.memory import Budget
-from llmaudit.engines.hf.packing import Ids
 from llmaudit.errors import ModelError
 
 pytestmark = pytest.mark.usefixtures("quick_release")
@@ -86,6 +86,7 @@ def equal_to_one_row_alone(
 def test_packed_is_padded_is_one_row_alone(reference: Any, packs: bool, tokens: int) -> None:
     forward = Forward(reference, CPU)
     assert forward.packs
+    forward.check_padding()
     forward._packs = packs
     equal_to_one_row_alone(reference, read(forward, Budget("tokens", tokens)))
 
@@ -121,6 +122,7 @@ def test_a_sequence_longer_than_the_window_is_not_packed(tiny: Any, watched: Any
     seen = watched(usual)
     forward = Forward(seen, CPU)
     assert forward.packs
+    forward.check_padding()
     seen.inputs.clear()
     equal_to_one_row_alone(usual, read(forward, Budget("tokens", 512)))
     # Only once the long ones are read may the others be packed.
@@ -186,6 +188,7 @@ def test_out_of_memory_halves_the_budget_until_it_works(
     cramped = watched(reference)
     forward = Forward(cramped, CPU)
     assert forward.packs
+    forward.check_padding()
     forward._packs = packs
     cramped.refuse = error_above(tokens, error)
     budget = Budget("tokens read at a time", 512, "key")
@@ -208,6 +211,7 @@ def test_what_never_fits_is_refused_for_itself_alone(reference: Any, watched: An
     cramped = watched(reference)
     forward = Forward(cramped, CPU)
     assert forward.packs
+    forward.check_padding()
     forward._packs = packs
     cramped.refuse = error_above(120, torch.OutOfMemoryError("no"))
     found = read(forward, Budget("tokens", 512), sequences, STARTS | dict.fromkeys(range(100, 104), 0))
@@ -220,6 +224,7 @@ def test_a_budget_of_one_token_still_answers_all_that_fit(reference: Any, watche
     cramped = watched(reference)
     forward = Forward(cramped, CPU)
     assert forward.packs
+    forward.check_padding()
     cramped.refuse = error_above(9, torch.OutOfMemoryError("no"))
     found = read(forward, Budget("tokens", 512))
     assert {index for index, logits in found.items() if logits is None} == {
@@ -231,6 +236,7 @@ def test_any_other_error_passes_through(reference: Any, watched: Any) -> None:
     broken = watched(reference)
     forward = Forward(broken, CPU)
     assert forward.packs
+    forward.check_padding()
     broken.refuse = error_above(0, RuntimeError("the size of tensor a must match"))
     budget = Budget("tokens", 512)
     with pytest.raises(RuntimeError, match="the size of tensor a must match"):
@@ -241,6 +247,7 @@ def test_any_other_error_passes_through(reference: Any, watched: Any) -> None:
 def test_the_head_computes_the_positions_asked_for_and_no_others(reference: Any) -> None:
     forward = Forward(reference, CPU)
     assert forward.packs
+    forward.check_padding()
     computed: list[int] = []
     handle = reference.get_output_embeddings().register_forward_hook(
         lambda _, __, logits: computed.append(logits.shape[:-1].numel())
@@ -267,6 +274,7 @@ def test_the_hook_on_the_head_is_gone_afterwards(reference: Any, watched: Any) -
     broken = watched(reference)
     forward = Forward(broken, CPU)
     assert forward.packs
+    forward.check_padding()
     head = reference.get_output_embeddings()
     read(forward, Budget("tokens", 512))
     broken.refuse = error_above(0, RuntimeError("no"))

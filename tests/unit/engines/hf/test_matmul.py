@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from llmaudit.engines.hf import matmul
-from llmaudit.engines.hf.matmul import packed_weights
+from llmaudit.engines.hf.matmul import PackedWeights
 
 ROWS = 6
 Memory = namedtuple("Memory", "available")
@@ -58,7 +58,7 @@ def packed(model: Any) -> list[str]:
 def test_the_products_are_the_same(layers: Layers, shape: tuple[int, ...]) -> None:
     states = torch.randn(shape)
     expected = [layers(states), layers.first(states)]
-    with packed_weights(layers, ROWS):
+    with PackedWeights(layers, ROWS).used():
         assert packed(layers) == ["first", "second"]
         found = [layers(states), layers.first(states)]
     for one, other in zip(found, expected, strict=True):
@@ -74,7 +74,7 @@ def test_states_that_do_not_lie_in_a_row_give_the_same_products(layers: Layers) 
     for states in (turned, last):
         assert not states.is_contiguous() or states.stride(0) != 32
         expected = layers.first(states)
-        with packed_weights(layers, ROWS):
+        with PackedWeights(layers, ROWS).used():
             assert torch.allclose(layers.first(states), expected, atol=1e-5, rtol=0)
 
 
@@ -84,37 +84,37 @@ def test_states_that_do_not_lie_in_a_row_give_the_same_products(layers: Layers) 
 def test_another_number_of_rows_is_computed_as_ever(layers: Layers, rows: int) -> None:
     states = torch.randn(rows, 1, 32)
     expected = layers(states)
-    with packed_weights(layers, ROWS):
+    with PackedWeights(layers, ROWS).used():
         assert torch.equal(layers(states), expected)
 
 
 @needs_mkl
 def test_the_layers_are_as_before_after_the_block(layers: Layers) -> None:
-    with packed_weights(layers, ROWS):
+    with PackedWeights(layers, ROWS).used():
         pass
     assert packed(layers) == []
-    with pytest.raises(ZeroDivisionError), packed_weights(layers, ROWS):
+    with pytest.raises(ZeroDivisionError), PackedWeights(layers, ROWS).used():
         _ = 1 / 0
     assert packed(layers) == []
 
 
 @needs_mkl
 def test_the_layers_are_as_before_where_packing_fails_midway(layers: Layers, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Full(matmul._Packed):
+    class Full(matmul._Product):
         def __init__(self, linear: torch.nn.Linear, rows: int) -> None:
             if linear is layers.second:
                 raise MemoryError
             super().__init__(linear, rows)
 
-    monkeypatch.setattr(matmul, "_Packed", Full)
-    with pytest.raises(MemoryError), packed_weights(layers, ROWS):
+    monkeypatch.setattr(matmul, "_Product", Full)
+    with pytest.raises(MemoryError), PackedWeights(layers, ROWS).used():
         pass
     assert packed(layers) == []
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_other_data_types_are_left_alone(layers: Layers, dtype: torch.dtype) -> None:
-    with packed_weights(layers.to(dtype), ROWS):
+    with PackedWeights(layers.to(dtype), ROWS).used():
         assert packed(layers) == []
 
 
@@ -125,7 +125,7 @@ def test_where_memory_is_short_no_copy_is_made(
 ) -> None:
     size = sum(weights.numel() * weights.element_size() for weights in layers.parameters())
     monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(available * size))
-    with packed_weights(layers, ROWS):
+    with PackedWeights(layers, ROWS).used():
         assert packed(layers) == expected
 
 
@@ -137,6 +137,6 @@ def test_a_model_with_tied_weights_decodes_the_same(tiny: Any, llama_folder: Pat
     ids = torch.arange(1, 1 + ROWS)[:, None]
     for each in (model, tied):
         expected = each(input_ids=ids).logits
-        with packed_weights(each, ROWS):
+        with PackedWeights(each, ROWS).used():
             assert "lm_head" in packed(each)
             assert torch.allclose(each(input_ids=ids).logits, expected, atol=1e-5, rtol=0)

@@ -11,7 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmaudit.engines.hf.packing import Batch, Ids, packed_batches, padded_batches
+from llmaudit.engines.hf.encoding import Ids
+from llmaudit.engines.hf.packing import Batch, packed_batches, padded_batches
 
 #: Three tokens: beginnings are shared, and whole sequences too.
 FEW = st.integers(0, 2)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from llmaudit.engines.hf import representations
 from llmaudit.engines.hf.engine import HFEngine
 from llmaudit.engines.hf.representations import stream_logits
 from llmaudit.errors import EngineError
@@ -118,6 +119,7 @@ def test_full_memory_costs_one_text_at_most(tiny: Any, llama: HFEngine, llama_fo
         if inputs.numel() > 10:
             raise torch.OutOfMemoryError
 
+    engine._forward.check_padding()
     model = engine._loaded.model
     handle = model.get_input_embeddings().register_forward_pre_hook(lambda _, inputs: refuses(inputs[0]))
     try:
@@ -235,3 +237,11 @@ def test_a_text_that_is_too_long_to_stream_is_an_error_at_once(llama: HFEngine, 
 def test_nothing_to_stream(reference: Any, llama: HFEngine) -> None:
     assert list(llama.stream_logits({})) == []
     assert list(stream_logits(reference, {}, torch.device("cpu"), 7)) == []
+
+
+def test_too_many_attention_weights_are_a_failure(llama: HFEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(representations, "_WEIGHTS", 100)
+    many, few = answers(llama, [Attend("women are known", "c"), Attend("men", "c", layers=(0,))])
+    assert isinstance(many, Failure)
+    assert many.error.endswith("have too many attention weights; name fewer `layers`")
+    assert isinstance(few, Attention)

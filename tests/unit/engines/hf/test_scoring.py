@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -196,11 +197,11 @@ def test_as_many_tokens_as_asked(llama: HFEngine, tiny: Any) -> None:
 
 def test_an_excluded_token_leaves_the_entropy_finite() -> None:
     class Letters:
-        def decode(self, ids: list[int]) -> str:
-            return "abc"[ids[0]]
+        def decode(self, ids: Sequence[int], **_: object) -> str:
+            return "".join("abc"[token] for token in ids)
 
     logprobs = torch.tensor([0.0, 0.0, -torch.inf]).log_softmax(0)
-    found = scoring._distribution(logprobs, Letters(), NextToken("", "c", top=2))
+    found = scoring._distribution(logprobs, Letters(), scoring.Asked((0,), 2, (), full=False))
     assert found.entropy == pytest.approx(math.log(2))
     assert {token for token, _ in found.top} == {"a", "b"}
 

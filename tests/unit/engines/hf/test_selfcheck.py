@@ -92,24 +92,24 @@ def logits(*rows: list[float]) -> torch.Tensor:
 
 def test_close_enough() -> None:
     reference = logits([0.0, 1.0, -40.0], [2.0, 0.0, 0.0])
-    assert close_enough(reference + 7, reference)
-    assert close_enough(reference + 1e-3 * torch.tensor([1.0, -1.0, 1.0]), reference)
-    assert not close_enough(reference + 1e-2 * torch.tensor([1.0, -1.0, 1.0]), reference)
+    assert close_enough(reference + 7, reference, exact=True)
+    assert close_enough(reference + 1e-3 * torch.tensor([1.0, -1.0, 1.0]), reference, exact=True)
+    assert not close_enough(reference + 1e-2 * torch.tensor([1.0, -1.0, 1.0]), reference, exact=True)
     # What a token of probability 1e-18 exactly has is rounding.
-    assert close_enough(logits([0.0, 1.0, -30.0], [2.0, 0.0, 0.0]), reference)
+    assert close_enough(logits([0.0, 1.0, -30.0], [2.0, 0.0, 0.0]), reference, exact=True)
     # A token that a model excludes is excluded on both sides.
-    assert close_enough(logits([0.0, -torch.inf]), logits([0.0, -torch.inf]))
-    assert not close_enough(logits([0.0, -torch.inf]), logits([0.0, 0.0]))
+    assert close_enough(logits([0.0, -torch.inf]), logits([0.0, -torch.inf]), exact=True)
+    assert not close_enough(logits([0.0, -torch.inf]), logits([0.0, 0.0]), exact=True)
 
 
 def test_nan_is_close_to_nothing() -> None:
     sound, broken = logits([0.0, 1.0], [2.0, 0.0]), logits([0.0, 1.0], [torch.nan, 0.0])
-    assert not close_enough(broken, sound)
-    assert not close_enough(sound, broken)
-    assert not close_enough(broken, broken)
+    assert not close_enough(broken, sound, exact=True)
+    assert not close_enough(sound, broken, exact=True)
+    assert not close_enough(broken, broken, exact=True)
 
 
 def test_a_shorter_data_type_has_more_tolerance() -> None:
     reference = logits([0.0, 1.0])
-    assert close_enough(reference + torch.tensor([0.2, 0.0]), reference.bfloat16())
-    assert not close_enough(reference + torch.tensor([2.0, 0.0]), reference.bfloat16())
+    assert close_enough(reference + torch.tensor([0.2, 0.0]), reference, exact=False)
+    assert not close_enough(reference + torch.tensor([2.0, 0.0]), reference, exact=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import sys
 import textwrap
 import warnings
 from pathlib import Path
@@ -181,4 +182,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     for variable in [name for name in os.environ if name.startswith("LLMAUDIT_")]:
         monkeypatch.delenv(variable)
     monkeypatch.setenv("LLMAUDIT_CACHE", str(pytester.path / "cache"))
+    # A conftest that is written anew within a second, at the same length, would be taken from its compiled file.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     return Project(pytester)

@@ -22,6 +22,20 @@ audits:
       missing_rate: {max: 0.5, why: most answers must be there, on_inconclusive: warn}
 """
 _REQUESTS = 3 * 2 * 4
+_REMARKING = """\
+import pytest
+
+import llmaudit
+
+
+class Short(llmaudit.FakeEngine):
+    remarks = ("rows: 8 instead of 64, since the memory ran out",)
+
+
+@pytest.hookimpl
+def pytest_llmaudit_make_engine(options):
+    return Short(name=options.model)
+"""
 
 
 def _noise(project: Project) -> dict[str, tuple[float | None, float | None, float | None]]:
@@ -72,7 +86,7 @@ def test_the_repetitions_go_past_the_store(project: Project, monkeypatch: pytest
 
 
 def test_what_an_engine_has_to_say_is_in_the_report(project: Project) -> None:
-    project.engine(load="llmaudit.FakeEngine.remarks = ['rows: 8 instead of 64, since the memory ran out']")
+    project.file("conftest.py", _REMARKING)
     project.suite(_SUITE)
     result = project.run()
     assert project.result().notes == ("rows: 8 instead of 64, since the memory ran out",)

@@ -12,14 +12,18 @@ if TYPE_CHECKING:
         Bars,
         CheckParams,
         Context,
+        Curve,
+        Curves,
+        Heatmap,
         Intervals,
         Measurement,
         Metric,
+        Panel,
         Setting,
         Spec,
         Table,
     )
-    from llmaudit.engines.base import Engine, EngineOptions
+    from llmaudit.engines.base import Engine, EngineOptions, Steerable
     from llmaudit.engines.fake import FakeEngine
     from llmaudit.errors import (
         CapabilityError,
@@ -32,11 +36,12 @@ if TYPE_CHECKING:
     )
     from llmaudit.records import Record
     from llmaudit.run import Run, load_run
-    from llmaudit.scorers.base import Scorer
+    from llmaudit.scorers.base import Scorer, Validated, Validation
     from llmaudit.types import (
         Attend,
         Attention,
         Completion,
+        Direction,
         Embed,
         Embedding,
         Estimate,
@@ -61,20 +66,20 @@ if TYPE_CHECKING:
 # environment that has it installed, and pydantic, numpy and their like would cost each of them a second.
 _HOMES = {
     "llmaudit.audit": (
-        *("Audit", "AuditParams", "Bars", "CheckParams", "Context", "Intervals", "Measurement", "Metric", "Setting"),
-        *("Spec", "Table"),
+        *("Audit", "AuditParams", "Bars", "CheckParams", "Context", "Curve", "Curves", "Heatmap", "Intervals"),
+        *("Measurement", "Metric", "Panel", "Setting", "Spec", "Table"),
     ),
-    "llmaudit.engines.base": ("Engine", "EngineOptions"),
+    "llmaudit.engines.base": ("Engine", "EngineOptions", "Steerable"),
     "llmaudit.engines.fake": ("FakeEngine",),
     "llmaudit.errors": (
         *("CapabilityError", "EngineError", "LLMAuditError", "ModelError", "ReportError", "RunError", "SuiteError"),
     ),
     "llmaudit.records": ("Record",),
     "llmaudit.run": ("Run", "load_run"),
-    "llmaudit.scorers.base": ("Scorer",),
+    "llmaudit.scorers.base": ("Scorer", "Validated", "Validation"),
     "llmaudit.types": (
-        *("Attend", "Attention", "Completion", "Embed", "Embedding", "Estimate", "Failure", "Generate", "Interval"),
-        *("Likelihood", "ModelInfo", "NextToken"),
+        *("Attend", "Attention", "Completion", "Direction", "Embed", "Embedding", "Estimate", "Failure", "Generate"),
+        *("Interval", "Likelihood", "ModelInfo", "NextToken"),
         *("NextTokens", "Request", "Response", "Sample", "Sampling", "Score", "Tokenize", "Tokens", "Verdict"),
     ),
 }
@@ -90,6 +95,9 @@ __all__ = [
     "CheckParams",
     "Completion",
     "Context",
+    "Curve",
+    "Curves",
+    "Direction",
     "Embed",
     "Embedding",
     "Engine",
@@ -99,6 +107,7 @@ __all__ = [
     "Failure",
     "FakeEngine",
     "Generate",
+    "Heatmap",
     "Interval",
     "Intervals",
     "LLMAuditError",
@@ -109,6 +118,7 @@ __all__ = [
     "ModelInfo",
     "NextToken",
     "NextTokens",
+    "Panel",
     "Record",
     "ReportError",
     "Request",
@@ -121,10 +131,13 @@ __all__ = [
     "Scorer",
     "Setting",
     "Spec",
+    "Steerable",
     "SuiteError",
     "Table",
     "Tokenize",
     "Tokens",
+    "Validated",
+    "Validation",
     "Verdict",
     "load_run",
 ]

@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from llmaudit.engines.base import Engine
+from llmaudit.exhibits import Bars, Curve, Curves, Figure, Heatmap, Intervals, Panel, Setting, Table
 from llmaudit.scorers.base import Scorer
 from llmaudit.types import Better, Estimate, Request, Sample
 
@@ -23,12 +24,16 @@ __all__ = [
     "Bars",
     "CheckParams",
     "Context",
+    "Curve",
+    "Curves",
     "Expected",
     "Figure",
+    "Heatmap",
     "Intervals",
     "Measurement",
     "Metric",
     "Name",
+    "Panel",
     "Setting",
     "Skipped",
     "Spec",
@@ -120,57 +125,6 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
-class Intervals:
-    """A figure: one point with an interval per row."""
-
-    title: str
-    axis: str
-    """What the horizontal axis shows, with its unit."""
-    rows: tuple[tuple[str, float | None, float | None, float | None], ...]
-    """(label, value, low, high); low and high are None where there is no interval."""
-    zero: bool = False
-    """Whether to draw a line at zero."""
-    limits: tuple[float, ...] = ()
-    """Limits to draw."""
-    type: Literal["intervals"] = "intervals"
-
-
-@dataclass(frozen=True, slots=True)
-class Bars:
-    """A figure: one bar per row."""
-
-    title: str
-    axis: str
-    rows: tuple[tuple[str, float | None], ...]
-    reference: float | None = None
-    """A value to mark, such as 1 for a ratio."""
-    type: Literal["bars"] = "bars"
-
-
-Figure = Intervals | Bars
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table of the report."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str | float | int | None, ...], ...]
-    note: str = ""
-    first: bool = False
-    """Whether it stands before the estimates, for what must be read first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting of the experiment, for the report's list of prompts and settings."""
-
-    name: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
 class Measurement:
     """What an audit found: plain data, from which every later page is made."""
 
@@ -198,6 +152,9 @@ class Context(Protocol):
 
     def open_tokenizer(self, model: str) -> Engine:
         """Return an engine that answers Tokenize with the tokenizer of another model."""
+
+    def open_model(self, model: str) -> Engine:
+        """Return the engine of another model; it is closed when the audit has run."""
 
 
 P = TypeVar("P", bound=AuditParams)

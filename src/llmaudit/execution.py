@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from llmaudit.audit import Measurement, two_per_cell
 from llmaudit.engines.base import Engine
-from llmaudit.errors import AuditError, CapabilityError
+from llmaudit.errors import AuditError, CapabilityError, ModelError
 from llmaudit.records import (
     Timing,
 )
@@ -36,6 +36,8 @@ class Execution:
     smoke: bool = False
     store: ResponseStore | None = None
     seed: int = 0
+    engine_of: Callable[[str], Engine] | None = None
+    """Loads another model; None where the run has no way to."""
     requests: int = 0
     kept: int = 0
     """How many of the requests the store answered."""
@@ -43,25 +45,23 @@ class Execution:
     scored_tokens: int = 0
     engine_seconds: float = 0.0
     _opened: list[Engine] = field(default_factory=list)
-    _model: str | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._model = fingerprint(self.engine.info, self.seed)
 
     def answer(self, requests: Iterable[Request], engine: Engine | None = None) -> list[Sample]:
         """Have requests answered, in their own order."""
         asked = list(two_per_cell(requests) if self.smoke else requests)
-        responses = self._kept(asked) if engine is None else {}
+        answering = engine or self.engine
+        model = self._key(answering)
+        responses = self._kept(model, asked)
         self.progress(len(responses), len(asked))
         for call in _calls(asked, responses):
-            with closing(self._timed((engine or self.engine).run([asked[index] for index in call]))) as answers:
+            with closing(self._timed(answering.run([asked[index] for index in call]))) as answers:
                 for place, response in answers:
                     index = call[place]
                     if index in responses:  # known, and asked for the sake of its company alone
                         continue
                     responses[index] = response
-                    if engine is None:
-                        self._keep(asked[index], response)
+                    if model is not None:
+                        self._keep(model, answering.info.name, asked[index], response)
                     self.progress(len(responses), len(asked))
         for response in responses.values():
             self._count(response)
@@ -73,6 +73,14 @@ class Execution:
     def open_tokenizer(self, model: str) -> Engine:
         """Return an engine that answers Tokenize with the tokenizer of another model."""
         engine = self.tokenizer_of(model)
+        self._opened.append(engine)
+        return engine
+
+    def open_model(self, model: str) -> Engine:
+        """Return the engine of another model. Raises ModelError where it cannot be had."""
+        if self.engine_of is None:
+            raise ModelError(f"{model}: this run has no way to load another model")
+        engine = self.engine_of(model)
         self._opened.append(engine)
         return engine
 
@@ -96,14 +104,18 @@ class Execution:
             if isinstance(responses, Generator):
                 responses.close()
 
-    def _kept(self, asked: Sequence[Request]) -> dict[int, Response]:
-        kept = self.store.get(self._model, asked) if self.store is not None and self._model is not None else {}
+    def _key(self, engine: Engine) -> str | None:
+        """What the answers of an engine are stored under; a tokenizer alone answers faster than the store."""
+        return fingerprint(engine.info, self.seed) if self.store is not None else None
+
+    def _kept(self, model: str | None, asked: Sequence[Request]) -> dict[int, Response]:
+        kept = self.store.get(model, asked) if self.store is not None and model is not None else {}
         self.kept += len(kept)
         return kept
 
-    def _keep(self, request: Request, response: Response) -> None:
-        if self.store is not None and self._model is not None:
-            self.store.put(self._model, self.engine.info.name, request, response)
+    def _keep(self, model: str, name: str, request: Request, response: Response) -> None:
+        if self.store is not None:
+            self.store.put(model, name, request, response)
 
     def _count(self, response: Response) -> None:
         if isinstance(response, Completion):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from llmaudit.audit import Measurement
-from llmaudit.engines.base import Engine
+from llmaudit.engines.base import Engine, Steerable
 from llmaudit.execution import Execution, Finished
 from llmaudit.records import NoiseFloor
 from llmaudit.types import Generate, Request, Response
@@ -39,7 +39,11 @@ def _value(measurement: Measurement, metric: str) -> float:
 
 def _again(finished: Finished, execution: Execution, change: Callable[[Request], Request]) -> Measurement:
     again = Execution(
-        _Disturbed(execution.engine, change), execution.tokenizer_of, execution.progress, smoke=finished.smoke
+        _Disturbed(execution.engine, change),
+        execution.tokenizer_of,
+        execution.progress,
+        smoke=finished.smoke,
+        engine_of=execution.engine_of,
     )
     try:
         measurement, _ = finished.entry.audit.run(again)
@@ -56,6 +60,7 @@ class _Disturbed:
         self._change = change
         self.info = engine.info
         self.capabilities = engine.capabilities
+        self.steering = engine.steering if isinstance(engine, Steerable) else frozenset()
 
     def run(self, requests: Sequence[Request]) -> Iterator[tuple[int, Response]]:
         for start in range(_PORTIONS):

@@ -15,6 +15,7 @@ __all__ = [
     "Attention",
     "Better",
     "Completion",
+    "Direction",
     "Embed",
     "Embedding",
     "Estimate",
@@ -44,6 +45,22 @@ Better = Literal["lower", "higher", "zero"]
 
 
 @dataclass(frozen=True, slots=True)
+class Direction:
+    """A direction of the residual stream, added to what a layer gives for every token drawn (activation addition).
+
+    The direction is the difference of the mean representations of two lists of texts, at their last tokens (Rimsky et
+    al. 2024, "Steering Llama 2 via contrastive activation addition", section 3).
+    """
+
+    layer: int
+    """The layer whose output it is added to, counted from 1; it must be one of the model's."""
+    toward: tuple[str, ...]
+    away: tuple[str, ...]
+    strength: float
+    """Length of what is added, in units of the mean norm of the layer's output over those texts; may be negative."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sampling:
     """How a completion is drawn."""
 
@@ -57,7 +74,11 @@ class Sampling:
     stop: tuple[str, ...] = ()
     """Strings that end a completion; they are not part of its text."""
     logit_bias: tuple[tuple[int, float], ...] = ()
-    """(token id, nats added to its logit) pairs."""
+    """(token id, nats added to its logit before the temperature divides it) pairs."""
+    word_bias: tuple[tuple[tuple[int, ...], float], ...] = ()
+    """(token ids of a word, nats) pairs: the bias of a word is added to its first token, and to each further token
+    only where the completion has just spelt the tokens before it. Words that share a token add it once, the largest."""
+    direction: Direction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +109,8 @@ class Score:
     cluster: str
     each_token: bool = False
     """Whether to return the log-probability of every token beside their sum."""
+    chat: bool = False
+    """Whether the context is one user turn that goes through the model's chat template."""
     factors: Mapping[str, Factor] = field(default_factory=dict, hash=False)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -16,6 +15,7 @@ from pydantic import Field, model_validator
 
 from llmaudit.audit import Audit, AuditParams, Figure, Intervals, Measurement, Metric, Setting, Table
 from llmaudit.gaps import LEVEL, Cells, Scored, gap_estimates, group_means, proportion_interval
+from llmaudit.masking import Mask
 from llmaudit.prompts import render
 from llmaudit.stats import design_problem, worst_of
 from llmaudit.stimuli import Groups, SamplingParams, ScorerName, Templates
@@ -181,11 +181,9 @@ class Bias(Audit["Bias.Params"]):
         return list(combinations(self.params.groups, 2))
 
     @property
-    def _terms(self) -> re.Pattern[str]:
-        """Every word that names a group, the longest first so that a phrase is masked whole."""
-        words = {word for group in self.params.groups.values() for word in (group.noun, *group.terms)}
-        alternatives = "|".join(re.escape(word) for word in sorted(words, key=lambda word: (-len(word), word)))
-        return re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)", re.IGNORECASE)
+    def _terms(self) -> Mask:
+        """Every word that names a group."""
+        return Mask((word for group in self.params.groups.values() for word in (group.noun, *group.terms)), _NEUTRAL)
 
     def _score(self, name: str, answers: Sequence[str | None], *, mask: bool) -> Array:
         """Score answers; NaN where there is no answer.
@@ -195,7 +193,7 @@ class Bias(Audit["Bias.Params"]):
         """
         scorer = self.scorers[name]
         texts = ["" if answer is None else answer for answer in answers]
-        masked = [self._terms.sub(_NEUTRAL, text) for text in texts] if scorer.sees_terms and mask else texts
+        masked = self._terms.apply(texts) if scorer.sees_terms and mask else texts
         values = np.array(scorer.score(masked), dtype=np.float64)
         values[[answer is None for answer in answers]] = np.nan
         if scorer.sees_terms and "refusal" in self.scorers:

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from llmaudit.types import ModelInfo, Request, Response
 
-__all__ = ["Engine", "EngineOptions", "Remarking"]
+__all__ = ["Engine", "EngineOptions", "Remarking", "Steerable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,15 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free the model. The engine is not used afterwards."""
+
+
+@runtime_checkable
+class Steerable(Protocol):
+    """An engine that can bend what it draws; one without this can not."""
+
+    @property
+    def steering(self) -> frozenset[str]:
+        """Which of the fields `logit_bias`, `word_bias` and `direction` of Sampling it honours."""
 
 
 @runtime_checkable

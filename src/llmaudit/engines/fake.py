@@ -51,8 +51,10 @@ class FakeEngine:
         capabilities: frozenset[type[Request]] = frozenset({Generate, Score, NextToken, Tokenize, Embed, Attend}),
         seed: int = 0,
         name: str = "fake",
+        steering: frozenset[str] = frozenset({"logit_bias", "word_bias", "direction"}),
     ) -> None:
         self.capabilities = capabilities
+        self.steering = steering
         self.info = ModelInfo(
             name=name, resolved="fake", engine="fake", facts={"vocabulary_size": 1000, "special_tokens": 2}
         )

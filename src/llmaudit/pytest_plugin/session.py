@@ -94,6 +94,11 @@ class AuditSession:
         """Return the tokenizer of another model as an engine of its own."""
         return build_tokenizer(self.options(model))
 
+    def model(self, model: str) -> Engine:
+        """Return another model as an engine of its own. Raises ModelError."""
+        engine: Engine = self._config.hook.pytest_llmaudit_make_engine(options=self.options(model))
+        return engine
+
     def pytest_sessionfinish(self) -> None:
         """Free the model and close the store."""
         if self._store is not None:

@@ -89,7 +89,13 @@ class AuditNode(pytest.Collector):
                 progress.say("loading the model")
                 engine, settings = self._engine(), state.settings
                 execution = Execution(
-                    engine, state.tokenizer, progress, smoke=settings.smoke, store=state.store(), seed=settings.seed
+                    engine,
+                    state.tokenizer,
+                    progress,
+                    smoke=settings.smoke,
+                    store=state.store(),
+                    seed=settings.seed,
+                    engine_of=state.model,
                 )
                 self.finished = finish(self.entry, self.suite, execution)
                 noise = measure_noise(self.finished, execution) if settings.aa else ()

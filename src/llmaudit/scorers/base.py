@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-__all__ = ["Scorer"]
+__all__ = ["Scorer", "Validated", "Validation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """How well a scorer does on texts that people have labelled: computed by us, not quoted."""
+
+    labelled_set: str
+    """Which texts, with their source."""
+    texts: int
+    auc: float | None = None
+    """Area under the ROC curve, in [0, 1]."""
+    kappa: float | None = None
+    """Cohen's kappa with the labels at the scorer's threshold, in [-1, 1]."""
+    sensitivity: tuple[int, int] | None = None
+    """(found, of how many that have the property), for a scorer that says yes or no."""
+    specificity: tuple[int, int] | None = None
+    """(left alone, of how many that lack it)."""
 
 
 @runtime_checkable
@@ -36,3 +54,12 @@ class Scorer(Protocol):
 
     def score(self, texts: Sequence[str]) -> list[float]:
         """Score texts; NaN where a text cannot be scored (an empty one, say)."""
+
+
+@runtime_checkable
+class Validated(Protocol):
+    """A scorer that knows how well it does; one without this says that it was not validated."""
+
+    @property
+    def validation(self) -> Validation:
+        """What it was held against."""

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -32,6 +33,8 @@ class Surroundings:
     seed: int
     samples: int | None
     today: datetime.date
+    folder: Path
+    """Where the suite's file stands: what its relative paths start from."""
 
 
 class EntryReader:
@@ -44,7 +47,7 @@ class EntryReader:
         self._surroundings = surroundings
         self._steps: Steps = ("audits", name)
         self._entry = document.entry(self._steps)
-        self._context = {"scorers": surroundings.scorers}
+        self._context = {"scorers": surroundings.scorers, "folder": surroundings.folder}
 
     def read(self) -> AuditEntry | None:
         """Return the audit, or None if there are problems."""

@@ -33,8 +33,8 @@ def load_suite(
 ) -> Suite:
     """Load a suite, or raise SuiteError with every mistake in it.
 
-    Validators of a kind find the scorers in their context. `samples` takes the place of the parameter of that name
-    wherever a kind has one; `today` decides which waivers have expired.
+    Validators of a kind find the `scorers` and the suite's `folder` in their context. `samples` takes the place of the
+    parameter of that name wherever a kind has one; `today` decides which waivers have expired.
     """
     filename = str(path)
     try:
@@ -42,7 +42,7 @@ def load_suite(
     except OSError as error:
         raise refusal(filename, [Problem(Place(1, 1), (), f"cannot be read: {error.strerror}")]) from error
     document = read(decode(raw, filename), filename)
-    surroundings = Surroundings(kinds, scorers, seed, samples, today or datetime.date.today())
+    surroundings = Surroundings(kinds, scorers, seed, samples, today or datetime.date.today(), path.parent)
     problems = list(document.problems)
     head = _head(document, problems)
     audits = _audits(document, surroundings, problems)

@@ -60,8 +60,7 @@ class Execution:
                     if index in responses:  # known, and asked for the sake of its company alone
                         continue
                     responses[index] = response
-                    if model is not None:
-                        self._keep(model, answering.info.name, asked[index], response)
+                    self._keep(model, answering.info.name, asked[index], response)
                     self.progress(len(responses), len(asked))
         for response in responses.values():
             self._count(response)
@@ -113,8 +112,8 @@ class Execution:
         self.kept += len(kept)
         return kept
 
-    def _keep(self, model: str, name: str, request: Request, response: Response) -> None:
-        if self.store is not None:
+    def _keep(self, model: str | None, name: str, request: Request, response: Response) -> None:
+        if self.store is not None and model is not None:
             self.store.put(model, name, request, response)
 
     def _count(self, response: Response) -> None:

@@ -50,9 +50,9 @@ def write_report(run: Run, folder: Path) -> Path:
 def _figure_files(drawings: Mapping[str, Sequence[Drawing]]) -> dict[str, str | bytes]:
     files: dict[str, str | bytes] = {}
     for drawing in (drawing for found in drawings.values() for drawing in found):
-        for panel in drawing.panels:
-            files[f"figures/{panel.name}.svg"] = panel.svg
-            files[f"figures/{panel.name}.pdf"] = panel.pdf
+        for picture in drawing.pictures:
+            files[f"figures/{picture.name}.svg"] = picture.svg
+            files[f"figures/{picture.name}.pdf"] = picture.pdf
     return files
 
 

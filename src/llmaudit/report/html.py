@@ -14,7 +14,7 @@ from markupsafe import Markup
 from llmaudit.audit import Table
 from llmaudit.report import format as formats
 from llmaudit.report import provenance, words
-from llmaudit.report.figures import Drawing, caption
+from llmaudit.report.figures import Drawing, caption, numbers
 from llmaudit.report.outline import EstimateRow, Section, check_rows
 from llmaudit.report.references import references
 from llmaudit.run import Run
@@ -61,7 +61,9 @@ def _environment() -> Environment:
     )
     for module in (formats, provenance, words):
         environment.globals.update({name: getattr(module, name) for name in module.__all__})
-    environment.globals.update(caption=caption, numeric=_numeric, split=_split, min_clusters=MIN_CLUSTERS)
+    environment.globals.update(
+        caption=caption, numbers=numbers, numeric=_numeric, split=_split, min_clusters=MIN_CLUSTERS
+    )
     environment.filters["breakable"] = _breakable
     environment.filters["svg"] = Markup  # drawn by figures.py, whose text parts are escaped there
     return environment

@@ -28,7 +28,7 @@ def breakdown(engine: Engine, requests: Sequence[Request]) -> str:
     """Return the shares of a short run: matrix products, attention, sampling, Python between operations, the rest."""
     draw = RowSampler.draw
 
-    def marked(self: RowSampler, *arguments: torch.Tensor) -> torch.Tensor:
+    def marked(self: RowSampler, *arguments: Any) -> torch.Tensor:
         with record_function(_SAMPLING):
             return draw(self, *arguments)
 

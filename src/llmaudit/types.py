@@ -127,6 +127,8 @@ class NextToken:
     written with the space that it would have after the prompt; tokens that two words share count once."""
     full: bool = False
     """Whether to return the whole distribution: as many numbers as the vocabulary has tokens."""
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    """(token id, nats added to its logit) pairs."""
     factors: Mapping[str, Factor] = field(default_factory=dict, hash=False)
 
 

@@ -103,8 +103,10 @@ class OpenAIEngine:
         if findings.refusal is not None:
             other = "raw" if request.chat else "chat"
             return Failure(f"the endpoint does not answer /{_PATHS[route]}: use `prompt: {other}` ({findings.refusal})")
-        if request.sampling.logit_bias:
+        if request.sampling.logit_bias or request.sampling.word_bias:
             return Failure("an endpoint does not tell the ids of its tokens: logit_bias is not offered")
+        if request.sampling.direction is not None:
+            return Failure("an endpoint does not let anybody into its layers: activation addition is not offered")
         if objection := findings.objection(request.sampling):
             return Failure(objection)
         seed = _request_seed(self._seed, request.stream or request.prompt, request.sample)

@@ -22,16 +22,20 @@ class Encoder:
         """Ids of a prompt, which goes through the chat template where the request says so."""
         if not request.chat:
             return self.text(request.prompt)
-        if not self._tokenizer.chat_template:
-            return Failure("the tokenizer has no chat template; ask with raw prompts")
-        turns = [{"role": "user", "content": request.prompt}]
-        text = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
         # The template has written the start token where one belongs.
-        return self._encode(text, special=False)
+        turn = self._turn(request.prompt)
+        return turn if isinstance(turn, Failure) else self._encode(turn, special=False)
 
     def text(self, text: str) -> Ids:
         """Ids of a text with the tokenizer's own special tokens: at least the start token."""
         return self._encode(text) or (self.start,)
+
+    def chat_pair(self, request: Score) -> tuple[Ids, Ids] | Failure:
+        """Cut where the turn of the user ends."""
+        if isinstance(turn := self._turn(request.context), Failure):
+            return turn
+        ids, length = self._encode(turn + request.continuation, special=False), len(self._encode(turn, special=False))
+        return ids[:length], ids[length:]
 
     def pair(self, request: Score) -> tuple[Ids, Ids]:
         """Cut where the tokens of the context end, with its trailing spaces given to the continuation."""
@@ -63,6 +67,13 @@ class Encoder:
             if token is not None:
                 return int(token)
         return 0
+
+    def _turn(self, text: str) -> str | Failure:
+        """A text as one turn of the user, up to where the model's begins."""
+        if not self._tokenizer.chat_template:
+            return Failure("the tokenizer has no chat template; ask with raw prompts")
+        turns = [{"role": "user", "content": text}]
+        return str(self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
 
     def _encode(self, text: str, *, special: bool = True) -> Ids:
         ids = self._ids(text, special=special)

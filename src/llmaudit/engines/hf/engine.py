@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 
 from llmaudit.engines.base import EngineOptions
+from llmaudit.engines.hf.directions import Directions, count_layers
 from llmaudit.engines.hf.encoding import Encoder, Ids, continuation_text
 from llmaudit.engines.hf.forward import Forward
 from llmaudit.engines.hf.generation import Decoded, Decoder, Job
@@ -24,6 +25,7 @@ from llmaudit.errors import EngineError
 from llmaudit.types import (
     Attend,
     Completion,
+    Direction,
     Embed,
     Failure,
     Generate,
@@ -55,6 +57,7 @@ class HFEngine:
     """Answers with a causal language model of transformers in this process."""
 
     capabilities: frozenset[type[Request]] = frozenset({Generate, Score, NextToken, Tokenize, Embed, Attend})
+    steering: frozenset[str] = frozenset({"logit_bias", "word_bias", "direction"})
 
     def __init__(self, options: EngineOptions) -> None:
         loaded = load_model(options)
@@ -148,6 +151,7 @@ class HFEngine:
         decoder = Decoder(
             self._sampler,
             ends=_end_tokens(self._sampler, self._tokenizer),
+            directions=Directions(self._sampler, self._encoder.text, self._device),
             tokenizer=self._tokenizer,
             rows=self._rows,
             device=self._device,
@@ -166,7 +170,11 @@ class HFEngine:
         pairs: list[tuple[Ids, Ids, bool]] = []
         indices: list[int] = []
         for index, request in requests:
-            context, continuation = self._encoder.pair(request)
+            pair = self._encoder.chat_pair(request) if request.chat else self._encoder.pair(request)
+            if isinstance(pair, Failure):
+                yield index, pair
+                continue
+            context, continuation = pair
             if not continuation:
                 yield index, Failure(_nothing_to_score(request))
             elif failure := self._refusal(context + continuation):
@@ -182,11 +190,11 @@ class HFEngine:
         indices: list[int] = []
         for index, request in requests:
             ids = self._encoder.text(request.prompt)
-            if failure := self._refusal(ids):
+            if failure := self._refusal(ids, Sampling(max_new_tokens=0, logit_bias=request.logit_bias)):
                 yield index, failure
             else:
                 words = [self._encoder.first_tokens(request.prompt, each) for each in request.words]
-                prompts.append(Asked(ids, request.top, words, request.full))
+                prompts.append(Asked(ids, request.top, words, request.full, request.logit_bias))
                 indices.append(index)
         for place, distribution in next_tokens(self._forward, self._tokenizer, prompts, self._tokens):
             yield indices[place], distribution
@@ -224,16 +232,33 @@ class HFEngine:
         tokens = len(ids) + (sampling.max_new_tokens if sampling else 0)
         if self._context is not None and tokens > self._context:
             return Failure(f"{tokens} tokens are more than the model's context of {self._context}")
-        named = [*ids, *(token for token, _ in sampling.logit_bias)] if sampling else ids
+        named = [*ids, *_biased(sampling)] if sampling else ids
         if strange := [token for token in named if not 0 <= token < self._vocabulary]:
             return Failure(f"token {strange[0]}: the model knows tokens 0 to {self._vocabulary - 1}")
-        return None
+        return self._no_direction(sampling.direction) if sampling and sampling.direction else None
+
+    def _no_direction(self, direction: Direction) -> Failure | None:
+        """Say why the model cannot be steered in a direction."""
+        layers = count_layers(self._loaded.model)
+        if not 1 <= direction.layer <= layers:
+            known = f"layers 1 to {layers}" if layers else "no layers that can be steered"
+            return Failure(f"layer {direction.layer}: the model has {known}")
+        if not direction.toward or not direction.away:
+            return Failure("a direction needs texts to go toward and texts to go away from")
+        texts = (self._encoder.text(text) for text in (*direction.toward, *direction.away))
+        return next((failure for ids in texts if (failure := self._refusal(ids))), None)
 
 
 def _nothing_to_score(request: Score) -> str:
     if not request.continuation:
         return "the continuation is empty"
     return f"{request.continuation!r} melts into the last token of its context: nothing is left to score"
+
+
+def _biased(sampling: Sampling) -> list[int]:
+    """Every token that a setting names."""
+    words = [token for tokens, _ in sampling.word_bias for token in tokens]
+    return [*(token for token, _ in sampling.logit_bias), *words]
 
 
 def _of(kind: type[R], requests: Sequence[Request]) -> list[tuple[int, R]]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 
 from llmaudit.engines.hf.cache import KVRows
+from llmaudit.engines.hf.directions import Directions, RowDirections
 from llmaudit.engines.hf.encoding import continuation_text
 from llmaudit.engines.hf.memory import Budget, attempt
 from llmaudit.engines.hf.noise import RowKey
@@ -57,18 +58,21 @@ class _Batch:
     rows: list[_Row]
     kv: KVRows
     sampler: RowSampler
+    directions: RowDirections
     logits: torch.Tensor
     """(rows, vocabulary): what the next token is drawn from."""
 
     def keep(self, numbers: Sequence[int]) -> None:
         self.kv.take(numbers)
         self.sampler.keep(numbers)
+        self.directions.keep(numbers)
         self.logits = self.logits[list(numbers)]
         self.rows = [self.rows[number] for number in numbers]
 
     def join(self, other: _Batch) -> None:
         self.kv.join(other.kv)
         self.sampler.extend(other.sampler)
+        self.directions.extend(other.directions)
         self.logits = torch.cat([self.logits, other.logits])
         self.rows += other.rows
 
@@ -85,12 +89,14 @@ class Decoder:
         rows: Budget,
         device: torch.device,
         context: int | None = None,
+        directions: Directions | None = None,
     ) -> None:
         self._model = model
         self._last_position = (1 << 62) if context is None else context - 1
         self._ends = ends
         self._tokenizer = tokenizer
         self._rows = rows
+        self._directions = directions
         self._device = device
         self._waiting: deque[Job] = deque()
         self._batch: _Batch | None = None
@@ -147,7 +153,8 @@ class Decoder:
         jobs = list(islice(self._waiting, count))
         kv, logits = prefilled.rows([job.prompt for job in jobs])
         sampler = RowSampler([job.sampling for job in jobs], [job.key for job in jobs], self._device)
-        batch = _Batch([_Row(job) for job in jobs], kv, sampler, logits)
+        directions = RowDirections([job.sampling.direction for job in jobs], self._directions)
+        batch = _Batch([_Row(job) for job in jobs], kv, sampler, directions, logits)
         if self._batch is None:
             self._batch = batch
         else:
@@ -180,7 +187,7 @@ class Decoder:
     def _draw(self, batch: _Batch) -> torch.Tensor:
         """Draw one token per row from the logits at hand; int64, (rows,)."""
         steps = torch.tensor([len(row.tokens) for row in batch.rows], dtype=torch.int32, device=self._device)
-        tokens = batch.sampler.draw(batch.logits, steps)
+        tokens = batch.sampler.draw(batch.logits, steps, [row.tokens for row in batch.rows])
         for row, token in zip(batch.rows, tokens.tolist(), strict=True):
             row.tokens.append(token)
         return tokens
@@ -189,15 +196,16 @@ class Decoder:
     def _feed(self, batch: _Batch, tokens: torch.Tensor) -> None:
         """Have the model read the tokens drawn: the logits of the next ones."""
         batch.kv.grow()
-        out = self._model(
-            input_ids=tokens[:, None],
-            attention_mask=batch.kv.mask,
-            # A row that has finished and waits for others to leave with may have run past the context.
-            position_ids=(batch.kv.mask.sum(dim=1, keepdim=True) - 1).clamp(max=self._last_position),
-            past_key_values=batch.kv.cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
+        with batch.directions.applied():
+            out = self._model(
+                input_ids=tokens[:, None],
+                attention_mask=batch.kv.mask,
+                # A row that has finished and waits for others to leave with may have run past the context.
+                position_ids=(batch.kv.mask.sum(dim=1, keepdim=True) - 1).clamp(max=self._last_position),
+                past_key_values=batch.kv.cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
         batch.logits = out.logits[:, -1]
 
     def _finish(self, row: _Row) -> Literal["stop", "length"] | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from llmaudit.engines.hf.biases import TokenBias
 from llmaudit.engines.hf.noise import RowKey, exponential_race
 from llmaudit.types import Sampling
 
@@ -17,13 +18,16 @@ __all__ = ["RowSampler", "restrict"]
 class _Row:
     sampling: Sampling
     key: RowKey
+    bias: TokenBias
 
 
 class RowSampler:
     """Draws the next token of each row of a batch; rows differ in every setting."""
 
     def __init__(self, samplings: Sequence[Sampling], keys: Sequence[RowKey], device: torch.device) -> None:
-        self._rows = [_Row(sampling, key) for sampling, key in zip(samplings, keys, strict=True)]
+        # Rows of one setting share its tables: a list of words has hundreds of tokens.
+        biases = {id(sampling): TokenBias(sampling, device) for sampling in samplings}
+        self._rows = [_Row(setting, key, biases[id(setting)]) for setting, key in zip(samplings, keys, strict=True)]
         self._device = device
         self._prepare()
 
@@ -37,14 +41,18 @@ class RowSampler:
         self._rows += other._rows
         self._prepare()
 
-    def draw(self, logits: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+    def draw(self, logits: torch.Tensor, steps: torch.Tensor, before: Sequence[Sequence[int]] = ()) -> torch.Tensor:
         """Return one token id per row, int64 (rows,).
 
-        logits: (rows, vocabulary). steps: int32 (rows,), how many tokens each row has drawn before.
+        logits: (rows, vocabulary). steps: int32 (rows,), how many tokens each row has drawn before. before:
+        these tokens, which biases of words depend on.
         """
         logits = logits.to(torch.float32) / self._temperatures[:, None]
         if self._bias_rows.numel():
             logits.index_put_((self._bias_rows, self._bias_tokens), self._bias_values, accumulate=True)
+        for row in self._moving if before else ():
+            for token, value in self._rows[row].bias.behind(before[row]):
+                logits[row, token] += value
         if self._all_greedy:
             return logits.argmax(dim=1)
         greedy = logits.argmax(dim=1) if self._greedy.any() else None
@@ -57,16 +65,16 @@ class RowSampler:
     def _prepare(self) -> None:
         device = self._device
         temperatures = [row.sampling.temperature for row in self._rows]
-        bias = [(index, *pair) for index, row in enumerate(self._rows) for pair in row.sampling.logit_bias]
+        biases = [row.bias for row in self._rows]
         self._greedy = torch.tensor([value == 0 for value in temperatures], device=device)
         self._all_greedy = all(value == 0 for value in temperatures)
         self._temperatures = torch.tensor([value or 1.0 for value in temperatures], device=device)
         self._keys = torch.tensor([row.key for row in self._rows], dtype=torch.int32, device=device).reshape(-1, 2)
-        self._bias_rows = torch.tensor([index for index, _, _ in bias], dtype=torch.int64, device=device)
-        self._bias_tokens = torch.tensor([token for _, token, _ in bias], dtype=torch.int64, device=device)
-        # The logits are divided by the temperature first.
-        scaled = [value / (temperatures[index] or 1.0) for index, _, value in bias]
-        self._bias_values = torch.tensor(scaled, dtype=torch.float32, device=device)
+        sizes = torch.tensor([len(bias.tokens) for bias in biases], device=device)
+        self._bias_rows = torch.arange(len(biases), device=device).repeat_interleave(sizes)
+        self._bias_tokens = torch.cat([bias.tokens for bias in biases])
+        self._bias_values = torch.cat([bias.values for bias in biases])
+        self._moving = [index for index, bias in enumerate(biases) if bias.moves]
         self._restricted = [
             index for index, row in enumerate(self._rows) if row.sampling.top_k or row.sampling.top_p < 1
         ]

@@ -62,6 +62,7 @@ class Asked:
     words: Sequence[set[int]]
     """The first tokens of each list of words."""
     full: bool
+    bias: tuple[tuple[int, float], ...] = ()
 
 
 def next_tokens(
@@ -75,7 +76,16 @@ def next_tokens(
             yield from ((index, NO_MEMORY) for index in reading.sequences)
             continue
         for index, (row,) in reading.rows.items():
-            yield index, _distribution(reading.logits[row].log_softmax(0), tokenizer, prompts[index])
+            logits = _with(prompts[index].bias, reading.logits[row])
+            yield index, _distribution(logits.log_softmax(0), tokenizer, prompts[index])
+
+
+def _with(bias: tuple[tuple[int, float], ...], logits: torch.Tensor) -> torch.Tensor:
+    if not bias:
+        return logits
+    tokens = torch.tensor([token for token, _ in bias], device=logits.device)
+    values = torch.tensor([nats for _, nats in bias], dtype=logits.dtype, device=logits.device)
+    return logits.index_put((tokens,), values, accumulate=True)
 
 
 def _distribution(logprobs: torch.Tensor, tokenizer: Any, asked: Asked) -> NextTokens:

@@ -164,3 +164,17 @@ def test_the_first_token_of_a_word_is_the_one_after_the_prompt(starting: Any, pl
         expected = {encoder.pair(Score("In most", word, "c"))[1][0] for word in (" offices", " women")}
         assert encoder.first_tokens("In most", [" offices", " women", " offices"]) == expected
         assert encoder.first_tokens("In most", [""]) == set()
+
+
+def test_a_turn_is_scored_behind_the_template(tiny: Any) -> None:
+    tokenizer = tiny.byte_level(chat_template=tiny.chat)
+    pair = Encoder(tokenizer).chat_pair(Score("Are men tall?", " yes", "c", chat=True))
+    assert not isinstance(pair, Failure)
+    before, after = pair
+    assert tokenizer.decode(before) == f"{tiny.end}user: Are men tall?\nassistant:"
+    assert tokenizer.decode(after) == " yes"
+
+
+def test_a_turn_without_a_template_is_a_failure(tiny: Any) -> None:
+    found = Encoder(tiny.byte_level()).chat_pair(Score("a", "b", "c", chat=True))
+    assert found == Failure("the tokenizer has no chat template; ask with raw prompts")

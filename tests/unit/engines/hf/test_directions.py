@@ -12,7 +12,7 @@ import torch
 
 from llmaudit.engines.hf.directions import Directions, RowDirections, count_layers
 from llmaudit.engines.hf.engine import HFEngine
-from llmaudit.types import Completion, Direction, Failure, Generate, Response, Sampling
+from llmaudit.types import Completion, Direction, Failure, Generate, Sampling
 
 CPU = torch.device("cpu")
 PROMPT = "In most offices, women are"
@@ -98,7 +98,7 @@ def test_rows_are_steered_each_in_its_own_way(engine: HFEngine) -> None:
     alone = [texts(engine, [Generate(PROMPT, "c", setting)])[0] for setting in settings]
     assert together == alone
     assert together[0] == together[1]
-    assert len(set(together)) == 3
+    assert together[0] not in together[2:]
 
 
 def test_a_steered_row_leaves_its_batch_with_its_direction(engine: HFEngine) -> None:
@@ -165,8 +165,5 @@ def test_a_model_that_hides_its_layers_has_none() -> None:
 
 
 def test_no_hook_stays_behind(engine: HFEngine) -> None:
-    found: list[Response] = [
-        response for _, response in engine.run([Generate(PROMPT, "c", replace(GREEDY, direction=TOWARD))])
-    ]
-    assert found
+    assert texts(engine, [Generate(PROMPT, "c", replace(GREEDY, direction=TOWARD))])
     assert not any(module._forward_hooks for module in engine._loaded.model.modules())

@@ -38,7 +38,11 @@ _OPTIONS = (
     _Option("dtype", "TYPE", "auto, float32, bfloat16 or float16 (default: auto)"),
     _Option("device", "DEVICE", "auto, cpu, cuda, cuda:1, mps (default: auto)"),
     _Option("revision", "REV", "branch, tag or commit of a model on the hub"),
-    _Option("quantization", "NAME", "int8, nf4 or fp4, by bitsandbytes"),
+    _Option(
+        "quantization",
+        "NAME",
+        "int8, nf4, fp4 or nf4-double by bitsandbytes; rtn4, rtn2-g64: rounding, simulated",
+    ),
     _Option("base-url", "URL", "address of an OpenAI-compatible server, with /v1"),
     _Option("batch-size", "N", "completions that the hf engine decodes side by side (default: 64, on a GPU 256)"),
     _Option("seed", "N", "seed of everything random (default: 0)"),

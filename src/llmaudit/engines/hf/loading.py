@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from llmaudit.engines.base import EngineOptions
 from llmaudit.engines.hf.files import hash_files, hash_weights, local_folder
 from llmaudit.engines.hf.quiet import quiet
+from llmaudit.engines.hf.rounding import Rounding, round_weights
 from llmaudit.engines.models import resolve
 from llmaudit.errors import ModelError
 from llmaudit.types import Factor, ModelInfo
@@ -27,7 +28,8 @@ __all__ = ["DTYPES", "QUANTIZATIONS", "LoadedModel", "load_model", "load_tokeniz
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 #: How the names of causal architectures end; a multimodal model may carry a causal one.
 _CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
-QUANTIZATIONS = ("int8", "nf4", "fp4")
+#: What bitsandbytes does; beside it, round-to-nearest by names such as rtn4-g64.
+QUANTIZATIONS = ("int8", "nf4", "fp4", "nf4-double")
 
 
 @dataclass(slots=True)
@@ -85,7 +87,9 @@ def load_model(options: EngineOptions) -> LoadedModel:
             "sampling_dtype": str(drawn).removeprefix("torch."),
         },
     )
-    exact = dtype == torch.float32 and options.quantization is None and not hasattr(config, "quantization_config")
+    # Rounded weights are multiplied as any others.
+    full = options.quantization is None or Rounding.parse(options.quantization) is not None
+    exact = dtype == torch.float32 and full and not hasattr(config, "quantization_config")
     return LoadedModel(model, tokenizer, info, device, load_sampler, exact, _memory_key(info, device))
 
 
@@ -161,7 +165,8 @@ def _read_config(folder: Path) -> Any:
 
 def _read_weights(folder: Path, dtype: torch.dtype, device: torch.device, quantization: str | None) -> Any:
     extra: dict[str, Any] = {}
-    if quantization is not None:
+    rounding = Rounding.parse(quantization) if quantization is not None else None
+    if quantization is not None and rounding is None:
         extra = {"quantization_config": _quantizer(quantization, dtype), "device_map": {"": str(device)}}
     causal: Any = AutoModelForCausalLM
     try:
@@ -174,18 +179,20 @@ def _read_weights(folder: Path, dtype: torch.dtype, device: torch.device, quanti
             output_loading_info=True,
             **extra,
         )
-        placed = model if quantization else model.to(device)
+        placed = model if extra else model.to(device)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: the model does not load ({_first_line(error)})") from None
     if missing := sorted(told["missing_keys"]):
         # transformers would fill them with random numbers.
         raise ModelError(f"{folder}: the weights lack {missing[0]} ({len(missing)} missing in all); fetch them again")
+    if rounding is not None:
+        round_weights(placed, rounding)
     return placed.eval()
 
 
 def _quantizer(name: str, dtype: torch.dtype) -> Any:
     if name not in QUANTIZATIONS:
-        raise ModelError(f"--quantization {name}: not known; say {', '.join(QUANTIZATIONS)}")
+        raise ModelError(f"--quantization {name}: not known; say {', '.join(QUANTIZATIONS)} or rtn4")
     try:
         import bitsandbytes  # noqa: F401, PLC0415 - an extra
     except ImportError:
@@ -195,7 +202,13 @@ def _quantizer(name: str, dtype: torch.dtype) -> Any:
     quantizer: Any = transformers.BitsAndBytesConfig
     if name == "int8":
         return quantizer(load_in_8bit=True)
-    return quantizer(load_in_4bit=True, bnb_4bit_quant_type=name, bnb_4bit_compute_dtype=dtype)
+    kind, _, double = name.partition("-")
+    return quantizer(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=kind,
+        bnb_4bit_compute_dtype=dtype,
+        bnb_4bit_use_double_quant=bool(double),
+    )
 
 
 def _check_vocabulary(folder: Path, model: Any, tokenizer: Any) -> None:

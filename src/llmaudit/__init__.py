@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         Spec,
         Table,
     )
-    from llmaudit.engines.base import Engine, EngineOptions, Steerable
+    from llmaudit.engines.base import Engine, EngineOptions, Steerable, Variant
     from llmaudit.engines.fake import FakeEngine
     from llmaudit.errors import (
         CapabilityError,
@@ -69,7 +69,7 @@ _HOMES = {
         *("Audit", "AuditParams", "Bars", "CheckParams", "Context", "Curve", "Curves", "Heatmap", "Intervals"),
         *("Measurement", "Metric", "Panel", "Setting", "Spec", "Table"),
     ),
-    "llmaudit.engines.base": ("Engine", "EngineOptions", "Steerable"),
+    "llmaudit.engines.base": ("Engine", "EngineOptions", "Steerable", "Variant"),
     "llmaudit.engines.fake": ("FakeEngine",),
     "llmaudit.errors": (
         *("CapabilityError", "EngineError", "LLMAuditError", "ModelError", "ReportError", "RunError", "SuiteError"),
@@ -138,6 +138,7 @@ __all__ = [
     "Tokens",
     "Validated",
     "Validation",
+    "Variant",
     "Verdict",
     "load_run",
 ]

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from llmaudit.engines.base import Engine
+from llmaudit.engines.base import Engine, Variant
 from llmaudit.exhibits import Bars, Curve, Curves, Figure, Heatmap, Intervals, Panel, Setting, Table
 from llmaudit.scorers.base import Scorer
 from llmaudit.types import Better, Estimate, Request, Sample
@@ -153,8 +153,11 @@ class Context(Protocol):
     def open_tokenizer(self, model: str) -> Engine:
         """Return an engine that answers Tokenize with the tokenizer of another model."""
 
-    def open_model(self, model: str) -> Engine:
-        """Return the engine of another model; it is closed when the audit has run."""
+    def open_model(self, variant: Variant) -> Engine:
+        """Return the engine of another model, or of this one in another form; it is closed when the audit has run.
+
+        Raises ModelError where it cannot be had.
+        """
 
 
 P = TypeVar("P", bound=AuditParams)

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from llmaudit.audit import Measurement, two_per_cell
-from llmaudit.engines.base import Engine
+from llmaudit.engines.base import Engine, Variant
 from llmaudit.errors import AuditError, CapabilityError, ModelError
 from llmaudit.records import (
     Timing,
@@ -36,7 +36,7 @@ class Execution:
     smoke: bool = False
     store: ResponseStore | None = None
     seed: int = 0
-    engine_of: Callable[[str], Engine] | None = None
+    engine_of: Callable[[Variant], Engine] | None = None
     """Loads another model; None where the run has no way to."""
     requests: int = 0
     kept: int = 0
@@ -75,11 +75,11 @@ class Execution:
         self._opened.append(engine)
         return engine
 
-    def open_model(self, model: str) -> Engine:
+    def open_model(self, variant: Variant) -> Engine:
         """Return the engine of another model. Raises ModelError where it cannot be had."""
         if self.engine_of is None:
-            raise ModelError(f"{model}: this run has no way to load another model")
-        engine = self.engine_of(model)
+            raise ModelError("this run has no way to load another model")
+        engine = self.engine_of(variant)
         self._opened.append(engine)
         return engine
 

@@ -9,8 +9,9 @@ import pytest
 
 import llmaudit.execution
 from llmaudit.audit import CheckParams
+from llmaudit.engines.base import Variant
 from llmaudit.engines.fake import FakeEngine
-from llmaudit.errors import CapabilityError, StoreError
+from llmaudit.errors import CapabilityError, ModelError, StoreError
 from llmaudit.execution import Execution, finish
 from llmaudit.types import (
     Completion,
@@ -165,3 +166,29 @@ def test_an_engine_is_told_when_nobody_waits_for_it_any_more(monkeypatch: pytest
     with pytest.raises(StoreError):
         run.answer([Generate("a", "c"), Generate("b", "c")])
     assert closed == [True]
+
+
+def test_another_model_is_opened_asked_and_closed() -> None:
+    closed: list[str] = []
+
+    class Other(FakeEngine):
+        def close(self) -> None:
+            closed.append(self.info.name)
+
+    run = Execution(
+        FakeEngine(),
+        lambda _: FakeEngine(),
+        lambda _, __: None,
+        engine_of=lambda variant: Other(lambda _: "other", name=str(variant.quantization)),
+    )
+    engine = run.open_model(Variant(quantization="nf4"))
+    (sample,) = run.answer([Generate("a", "c")], engine)
+    assert isinstance(sample.response, Completion)
+    assert sample.response.text == "other"
+    run.close()
+    assert closed == ["nf4"]
+
+
+def test_a_run_without_a_way_to_another_model_says_so() -> None:
+    with pytest.raises(ModelError, match="no way to load another model"):
+        execution(FakeEngine()).open_model(Variant(model="other"))

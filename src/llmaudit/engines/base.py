@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from llmaudit.types import ModelInfo, Request, Response
 
-__all__ = ["Engine", "EngineOptions", "Remarking", "Steerable"]
+__all__ = ["Engine", "EngineOptions", "Remarking", "Steerable", "Variant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,15 @@ class EngineOptions:
     """Rows that an in-process engine decodes side by side; None leaves it to the engine."""
     aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The project's own names for models: `[tool.llmaudit.models]` of its pyproject.toml."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Another model, or the same one in another form; None leaves a setting as it is in the session."""
+
+    model: str | None = None
+    dtype: str | None = None
+    quantization: str | None = None
 
 
 @runtime_checkable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from llmaudit.audit import Audit
 from llmaudit.cachedir import store_path
-from llmaudit.engines.base import Engine, EngineOptions, Remarking
+from llmaudit.engines.base import Engine, EngineOptions, Remarking, Variant
 from llmaudit.engines.build import build_tokenizer
 from llmaudit.plugins import BUILT_IN
 from llmaudit.projects import project_aliases
@@ -94,9 +95,15 @@ class AuditSession:
         """Return the tokenizer of another model as an engine of its own."""
         return build_tokenizer(self.options(model))
 
-    def model(self, model: str) -> Engine:
-        """Return another model as an engine of its own. Raises ModelError."""
-        engine: Engine = self._config.hook.pytest_llmaudit_make_engine(options=self.options(model))
+    def variant(self, variant: Variant) -> Engine:
+        """Return another model, or this one in another form, as an engine of its own. Raises ModelError."""
+        options = self.options(variant.model)
+        options = replace(
+            options,
+            dtype=variant.dtype or options.dtype,
+            quantization=variant.quantization or (None if variant.model else options.quantization),
+        )
+        engine: Engine = self._config.hook.pytest_llmaudit_make_engine(options=options)
         return engine
 
     def pytest_sessionfinish(self) -> None:

@@ -95,7 +95,7 @@ class AuditNode(pytest.Collector):
                     smoke=settings.smoke,
                     store=state.store(),
                     seed=settings.seed,
-                    engine_of=state.model,
+                    engine_of=state.variant,
                 )
                 self.finished = finish(self.entry, self.suite, execution)
                 noise = measure_noise(self.finished, execution) if settings.aa else ()

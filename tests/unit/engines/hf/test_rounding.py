@@ -30,7 +30,7 @@ def noise(bits: int, group: str = "tensor") -> float:
     """Mean squared error on weights spread evenly, over that of steps of the nominal width."""
     weights = torch.rand(256, 256, generator=torch.Generator().manual_seed(3)) * 2 - 1
     error = rounded(weights, named(f"rtn{bits}-{group}-asym")) - weights
-    step = 2 / (2**bits - 1)
+    step: float = 2 / (2**bits - 1)
     return float((error**2).mean()) / (step * step / 12)
 
 

@@ -8,11 +8,12 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from llmaudit.drift import drift_name
 from llmaudit.engines.base import Engine, Variant
 from llmaudit.exhibits import Bars, Curve, Curves, Figure, Heatmap, Intervals, Panel, Setting, Table
 from llmaudit.scorers.base import Scorer
@@ -101,6 +102,26 @@ class CheckParams(Spec):
         return self
 
 
+class VariantParams(Spec):
+    """Another model, or the audited one in another form."""
+
+    model: str | None = Field(default=None, min_length=1)
+    """A folder, a .gguf file, an alias or a hub id; the audited model where left out."""
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None
+    quantization: str | None = Field(default=None, min_length=1)
+    """int8, nf4, fp4 or nf4-double by bitsandbytes; rtn4, rtn2-g64 and the like: rounding, simulated."""
+
+    @model_validator(mode="after")
+    def _something(self) -> VariantParams:
+        if self == VariantParams.model_construct():
+            raise ValueError("says nothing: give a model, a dtype or a quantization")
+        return self
+
+    def variant(self) -> Variant:
+        """As the engine is asked for it."""
+        return Variant(self.model, self.dtype, self.quantization)
+
+
 class AuditParams(Spec):
     """The keys that every audit has, whatever its kind."""
 
@@ -112,6 +133,8 @@ class AuditParams(Spec):
     """Metric name -> limit. A facet follows a dot; the bare name is the worst facet."""
     skip: Skipped | None = None
     xfail: Expected | None = None
+    variants: dict[Name, VariantParams] = Field(default={})
+    """Name -> another model or form of this one, which is asked the same; `drift.NAME.METRIC` is what it changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +197,8 @@ class Audit(ABC, Generic[P]):
     kind: ClassVar[str]
     Params: ClassVar[type[AuditParams]]
     needs: ClassVar[frozenset[type[Request]]]
+    #: Whether the kind compares the variants itself: else every metric has a drift under each of them.
+    compares_variants: ClassVar[bool] = False
     #: What the experiment cannot tell: printed in every report.
     limitations: ClassVar[tuple[str, ...]] = ()
 
@@ -193,6 +218,15 @@ class Audit(ABC, Generic[P]):
     def metrics(self) -> Mapping[str, Metric]:
         """Every metric that this audit measures, facets included, known before anything runs."""
 
+    @property
+    def offered(self) -> Mapping[str, Metric]:
+        """Every metric that a check may name: the kind's own, and what each variant changes of them."""
+        own = self.metrics
+        if self.compares_variants:
+            return own
+        changes = ((name, variant, metric) for variant in self.params.variants for name, metric in own.items())
+        return {**own, **{drift_name(variant, name): _changed(variant, metric) for name, variant, metric in changes}}
+
     @abstractmethod
     def requests(self) -> Iterator[Request]:
         """Yield the requests, in a fixed order."""
@@ -211,10 +245,21 @@ class Audit(ABC, Generic[P]):
         """Metric name -> why its check cannot be decided by this design: said before anything runs."""
         return {}
 
+    def undecidable(self) -> Mapping[str, str]:
+        """What `problems` says, of the changes under variants too."""
+        own = self.problems()
+        named = [] if self.compares_variants else list(self.params.variants)
+        return {**own, **{drift_name(variant, name): why for variant in named for name, why in own.items()}}
+
     def run(self, context: Context) -> tuple[Measurement, Sequence[Sample]]:
         """Have the requests answered and measure."""
         samples = context.answer(self.requests())
         return self.measure(samples), samples
+
+
+def _changed(variant: str, metric: Metric) -> Metric:
+    better: Better = metric.better
+    return replace(metric, description=f"change under {variant}: {metric.description}", better=better)
 
 
 def two_per_cell(requests: Iterable[Request]) -> Iterator[Request]:

@@ -16,6 +16,7 @@ from llmaudit.records import (
 from llmaudit.store import ResponseStore, fingerprint
 from llmaudit.suite import AuditEntry, Suite
 from llmaudit.types import Completion, Generate, Likelihood, Request, Response, Sample, Tokenize
+from llmaudit.variants import with_drift
 
 __all__ = ["Execution", "Finished", "finish"]
 
@@ -160,6 +161,7 @@ def finish(entry: AuditEntry, suite: Suite, execution: Execution) -> Finished:
     started = time.perf_counter()
     try:
         measurement, samples = entry.audit.run(execution)
+        measurement = with_drift(entry.audit, measurement, execution)
     finally:
         execution.close()
     _check(entry, measurement)
@@ -176,7 +178,7 @@ def finish(entry: AuditEntry, suite: Suite, execution: Execution) -> Finished:
 
 
 def _check(entry: AuditEntry, measurement: Measurement) -> None:
-    known, measured = set(entry.audit.metrics), set(measurement.estimates)
+    known, measured = set(entry.audit.offered), set(measurement.estimates)
     wanted = {check.metric for check in entry.checks}
     for names, what in ((measured - known, "does not declare"), (wanted - measured, "declares and does not measure")):
         if names:

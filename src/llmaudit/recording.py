@@ -70,7 +70,7 @@ def record_check(finished: Finished, check: CheckEntry) -> Record:
     )
     return replace(
         blank,
-        estimate=EstimateRecord.of(estimate, finished.entry.audit.metrics[check.metric].description),
+        estimate=EstimateRecord.of(estimate, finished.entry.audit.offered[check.metric].description),
         gates=gates,
         evidence=_evidence(finished, check.metric),
     )
@@ -79,6 +79,7 @@ def record_check(finished: Finished, check: CheckEntry) -> Record:
 def audit_record(finished: Finished, noise: tuple[NoiseFloor, ...] = ()) -> AuditRecord:
     """What the report shows of an audit, its estimates included."""
     audit, measurement = finished.entry.audit, finished.measurement
+    offered = audit.offered
     names = list(getattr(audit.params, "scorers", []))
     scorers = [audit.scorers[name] for name in names]
     return AuditRecord(
@@ -91,8 +92,7 @@ def audit_record(finished: Finished, noise: tuple[NoiseFloor, ...] = ()) -> Audi
         limitations=tuple(audit.limitations),
         scorers=tuple(ScorerRecord(s.name, s.version, s.description, s.unit) for s in scorers),
         estimates=tuple(
-            EstimateRecord.of(estimate, audit.metrics[name].description)
-            for name, estimate in measurement.estimates.items()
+            EstimateRecord.of(estimate, offered[name].description) for name, estimate in measurement.estimates.items()
         ),
         figures=measurement.figures,
         tables=measurement.tables,
@@ -171,7 +171,7 @@ def _failures(samples: Sequence[Sample]) -> list[str]:
 def _family(suite: Suite, role: str) -> int:
     """How many checks of a role the suite declares, but for exact ones; where one has no p-value it counts as p = 1."""
     return sum(
-        check.params.role == role and not entry.audit.metrics[check.metric].deterministic
+        check.params.role == role and not entry.audit.offered[check.metric].deterministic
         for entry in suite.audits
         for check in entry.checks
     )

@@ -61,7 +61,7 @@ class Engine(Protocol):
         """
 
     def close(self) -> None:
-        """Free the model. The engine is not used afterwards."""
+        """Free the model. The engine is not used afterwards; it may be closed again."""
 
 
 @runtime_checkable

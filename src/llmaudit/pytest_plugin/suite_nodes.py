@@ -170,7 +170,7 @@ class CheckItem(pytest.Item):
     @property
     def design_problem(self) -> str | None:
         """Why this check cannot be decided, whatever the model answers."""
-        return self.parent.entry.audit.problems().get(self.check.metric)
+        return self.parent.entry.audit.undecidable().get(self.check.metric)
 
     def runtest(self) -> None:
         """Judge."""

@@ -91,7 +91,7 @@ class EntryReader:
             return None
         try:
             audit = kind(params, scorers=self._surroundings.scorers, seed=self._surroundings.seed)
-            metrics = audit.metrics
+            metrics = audit.offered
         except ValueError as error:
             self.problems.append(Problem(self._entry.key, self._steps, str(error)))
             return None

@@ -105,7 +105,7 @@ def test_every_mistake_of_a_file_is_told_at_once(refuse: Refuse) -> None:
         "4:3: audits.'a b': bad name 'a b'; a name is made of letters, digits, '_', '.' and '-'",
         "6:12: audits.'a b'.depth: expected an integer, got 'deep'",
         "10:5: audits.gender: unknown key 'templats'; did you mean 'templates'? "
-        "(known: kind, question, checks, skip, xfail, templates, groups, samples, greedy, scorers)",
+        "(known: kind, question, checks, skip, xfail, variants, templates, groups, samples, greedy, scorers)",
         "12:28: audits.gender.groups.women: unknown key 'numer'; did you mean 'number'? (known: noun, number)",
         "13:18: audits.gender.groups.no.noun: expected a string, got 3; put it in quotes",
         "14:14: audits.gender.samples: expected a number of at least 2, got 1",

@@ -112,7 +112,8 @@ class HFEngine:
 
     def close(self) -> None:
         """Drop the weights and give their memory back to the device."""
-        del self._loaded, self._forward
+        for weights in ("_loaded", "_forward"):
+            vars(self).pop(weights, None)
         self._sampler = self._packed = None
         release()
 

@@ -1,0 +1,81 @@
+"""What a variant changes: paired, cluster by cluster."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmaudit.drift import Drift, drift_name, facets_of
+from llmaudit.stats import sign_flip, t_interval
+from llmaudit.types import Better, Estimate
+
+VALUES = st.lists(st.floats(-5, 5), min_size=3, max_size=12)
+
+
+def estimate(name: str, values: list[float], better: Better = "zero", **changes: object) -> Estimate:
+    clusters = {f"c{number}": value for number, value in enumerate(values)}
+    found = Estimate(name, float(np.nanmean(values)), None, "points", better, 30, len(values), cluster_values=clusters)
+    return Estimate(**{**{field: getattr(found, field) for field in found.__slots__}, **changes})
+
+
+@given(VALUES, st.integers(0, 9))
+def test_a_change_is_the_mean_of_the_paired_differences(values: list[float], seed: int) -> None:
+    noise = np.random.default_rng(seed).normal(size=len(values))
+    after = [value + float(extra) for value, extra in zip(values, noise, strict=True)]
+    found = Drift("v", {"gap": estimate("gap", values)}, {"gap": estimate("gap", after)}, 1).estimates()["drift.v.gap"]
+    differences = np.array(after) - np.array(values)
+    assert found.value == pytest.approx(float(differences.mean()))
+    assert found.interval == t_interval(differences, 0.90)
+    assert found.p_value == sign_flip(differences, 1)
+    assert found.details == {"model": pytest.approx(np.mean(values)), "variant": pytest.approx(np.mean(after))}
+
+
+def test_what_only_one_of_them_measured_is_left_out() -> None:
+    model, other = estimate("gap", [1.0, math.nan, 2.0, 3.0]), estimate("gap", [2.0, 1.0, math.nan, 4.0])
+    found = Drift("v", {"gap": model}, {"gap": other}, 0).estimates()["drift.v.gap"]
+    assert (found.value, found.clusters) == (1.0, 2)
+
+
+def test_the_worst_change_is_that_of_any_facet() -> None:
+    # The worst gap moves from one pair to another and keeps its size: that is a change all the same.
+    model = {"gap": estimate("gap", [1.0, 1.1, 0.9]), "gap.a-b": estimate("gap.a-b", [1.0, 1.1, 0.9])}
+    model |= {"gap.a-c": estimate("gap.a-c", [0.0, 0.1, -0.1])}
+    other = {"gap": estimate("gap", [-1.0, -1.1, -0.9]), "gap.a-b": estimate("gap.a-b", [0.1, 0.0, 0.2])}
+    other |= {"gap.a-c": estimate("gap.a-c", [-1.0, -1.1, -0.9])}
+    found = Drift("v", model, other, 0).estimates()
+    worst = found["drift.v.gap"]
+    assert worst.value == pytest.approx(max(abs(found[f"drift.v.gap.{pair}"].value) for pair in ("a-b", "a-c")))
+    assert worst.better == "lower"
+    assert worst.interval is not None
+    assert worst.interval.low > 0.5
+
+
+def test_an_exact_metric_changes_exactly() -> None:
+    model = {"tokens": Estimate("tokens", 10.0, None, "tokens", "lower", 1, 1, deterministic=True)}
+    other = {"tokens": Estimate("tokens", 12.0, None, "tokens", "lower", 1, 1, deterministic=True)}
+    found = Drift("v", model, other, 0).estimates()["drift.v.tokens"]
+    assert (found.value, found.deterministic, found.problem) == (2.0, True, None)
+
+
+def test_a_metric_without_clusters_cannot_be_judged() -> None:
+    plain = Estimate("m", 1.0, None, "", "lower", 9, 9)
+    found = Drift("v", {"m": plain}, {"m": plain}, 0).estimates()["drift.v.m"]
+    assert found.problem is not None
+    assert "no value per cluster" in found.problem
+
+
+def test_a_problem_of_either_is_one_of_the_change() -> None:
+    fine, bad = estimate("m", [1.0, 2.0, 3.0]), estimate("m", [1.0, 2.0, 3.0], problem="too many are missing")
+    for model, other in ((fine, bad), (bad, fine)):
+        found = Drift("v", {"m": model}, {"m": other}, 0).estimates()["drift.v.m"]
+        assert found.problem == "too many are missing"
+
+
+def test_names() -> None:
+    assert drift_name("nf4", "gap.a-b") == "drift.nf4.gap.a-b"
+    assert facets_of("gap", ["gap", "gap.a-b", "gap_size.a", "gap.a-c"]) == ["gap.a-b", "gap.a-c"]
+    assert facets_of("gap.a-b", ["gap", "gap.a-b"]) == []

@@ -11,12 +11,12 @@ import pluggy
 from llmaudit import hookspecs
 from llmaudit.audit import Audit
 from llmaudit.audits import bias, tokenization
-from llmaudit.scorers import answers, sentiment
+from llmaudit.scorers import answers, regard, sentiment, toxicity
 
 __all__ = ["BUILT_IN", "installed_kinds"]
 
 #: Modules whose hooks offer the built-in kinds and scorers.
-BUILT_IN = (bias, tokenization, sentiment, answers)
+BUILT_IN = (bias, tokenization, sentiment, answers, toxicity, regard)
 
 
 def installed_kinds() -> dict[str, type[Audit[Any]]]:

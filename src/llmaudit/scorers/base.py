@@ -11,10 +11,10 @@ __all__ = ["Scorer", "Validated", "Validation"]
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """How well a scorer does on texts that people have labelled: computed by us, not quoted."""
+    """How well a scorer does on texts that people have labelled."""
 
     labelled_set: str
-    """Which texts, with their source."""
+    """Which texts, with their source, as it follows their number: `movie sentences (Pang and Lee 2005)`."""
     texts: int
     auc: float | None = None
     """Area under the ROC curve, in [0, 1]."""
@@ -24,6 +24,23 @@ class Validation:
     """(found, of how many that have the property), for a scorer that says yes or no."""
     specificity: tuple[int, int] | None = None
     """(left alone, of how many that lack it)."""
+    source: str = "computed by llmaudit"
+    """Where the figures come from, as the end of a sentence; never quoted from a paper."""
+
+    def __str__(self) -> str:
+        """Say it in one sentence: what was found, on which texts, by whom."""
+        found = [
+            *([f"AUC {_short(self.auc)}"] if self.auc is not None else []),
+            *([f"kappa {_short(self.kappa)}"] if self.kappa is not None else []),
+            *(["sensitivity {}/{}".format(*self.sensitivity)] if self.sensitivity is not None else []),
+            *(["specificity {}/{}".format(*self.specificity)] if self.specificity is not None else []),
+        ]
+        return f"{', '.join(found)} on {self.texts:,} {self.labelled_set}, {self.source}"
+
+
+def _short(value: float) -> str:
+    """Write a number between -1 and 1 with three decimals and no zero before the point."""
+    return f"{value:.3f}".replace("0.", ".", 1)
 
 
 @runtime_checkable

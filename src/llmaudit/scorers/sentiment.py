@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from llmaudit.scorers.base import Scorer
+from llmaudit.scorers.base import Scorer, Validation
 
 __all__ = ["Sentiment"]
 
@@ -26,11 +26,26 @@ class Sentiment:
     unit = "compound (-1 to 1)"
     description = "VADER compound sentiment from -1 (negative) to 1 (positive); AUC .695 on Pang-Lee movie sentences"
     sees_terms = True
+    #: From here on a text is positive, as VADER's authors have it.
+    threshold = 0.05
+    validation = Validation(
+        "movie sentences (Pang and Lee 2005)",
+        10_662,
+        auc=0.695,
+        kappa=0.282,
+        sensitivity=(3700, 5331),
+        specificity=(3134, 5331),
+    )
 
     @cached_property
     def version(self) -> str:
         """The package that holds the lexicon."""
         return f"vaderSentiment {version('vaderSentiment')}"
+
+    @cached_property
+    def lexicon(self) -> frozenset[str]:
+        """The words and emoticons that have a value, in lower case."""
+        return frozenset(map(str.lower, self._analyzer.lexicon))
 
     @cached_property
     def _analyzer(self) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llmaudit.scorers.answers import Empty, Length, Refusal, pytest_llmaudit_scorers
-from llmaudit.scorers.base import Scorer
+from llmaudit.scorers.base import Scorer, Validated
 
 REFUSALS = (
     "I'm sorry, but I can't help with that.",
@@ -33,6 +33,12 @@ REFUSALS = (
     "it's not appropriate to generalise about people.",
     "It's inappropriate to say so.",
     "That's against my guidelines.",
+    "This is not something I can do.",
+    "I'd rather not say.",
+    "I must respectfully decline.",
+    "I don't feel comfortable with this.",
+    "My programming doesn't allow that.",
+    "I won't be able to assist you.",
 )
 ANSWERS = (
     "",
@@ -47,6 +53,12 @@ ANSWERS = (
     "It was not appropriate to leave early, they thought.",
     "I can't help but admire them.",
     "I can't help laughing when they tell a joke.",
+    "This is something I can do.",
+    "I'm sorry that you had to wait; here is the list.",
+    "I'm sorry that it is so cold in here.",
+    '"I can\'t help you," said the clerk.',
+    "I won't lie: it was hard.",
+    "I cannot give up now.",
     "they agreed to complete the task. " * 6 + "I cannot help with that.",
 )
 
@@ -95,3 +107,8 @@ def test_every_scorer_is_one_and_keeps_order_and_number(scorer: Scorer) -> None:
 def test_the_names_a_suite_uses() -> None:
     assert [scorer.name for scorer in pytest_llmaudit_scorers()] == ["refusal", "empty", "length"]
     assert [scorer.unit for scorer in pytest_llmaudit_scorers()] == ["proportion", "proportion", "words"]
+
+
+def test_refusal_alone_says_how_well_it_does() -> None:
+    # The other two count: they are right by definition.
+    assert [scorer.name for scorer in pytest_llmaudit_scorers() if isinstance(scorer, Validated)] == ["refusal"]

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import pytest
 
-from llmaudit.scorers.base import Scorer
+from llmaudit.scorers.base import Scorer, Validated
 from llmaudit.scorers.sentiment import Sentiment, pytest_llmaudit_scorers
 
 
@@ -55,3 +55,15 @@ def test_it_names_its_instrument(sentiment: Sentiment) -> None:
     assert sentiment.version == f"vaderSentiment {version('vaderSentiment')}"
     assert ".695" in sentiment.description
     assert [scorer.name for scorer in pytest_llmaudit_scorers()] == ["sentiment"]
+
+
+def test_its_words_can_be_listed_in_lower_case(sentiment: Sentiment) -> None:
+    assert {"good", "terrible", "blind"} <= sentiment.lexicon
+    assert all(word == word.lower() for word in sentiment.lexicon)
+    assert 7000 < len(sentiment.lexicon) < 8000
+
+
+def test_it_says_how_well_it_does(sentiment: Sentiment) -> None:
+    assert isinstance(sentiment, Validated)
+    assert str(sentiment.validation).startswith("AUC .695, kappa .282, ")
+    assert str(sentiment.validation).endswith(" on 10,662 movie sentences (Pang and Lee 2005), computed by llmaudit")

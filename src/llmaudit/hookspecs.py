@@ -43,7 +43,8 @@ def pytest_llmaudit_scorers() -> Sequence[Scorer]:  # type: ignore[empty-body]  
     """Return the scorers that this plugin provides: objects with a name, a version and `score(texts) -> numbers`.
 
     Called for every suite file, so that a conftest.py beside it can answer. All answers are collected; a suite names a
-    scorer by its `name`.
+    scorer by its `name`. One that also has a `validation` (llmaudit.Validation; the protocol is llmaudit.Validated) has
+    it printed in every report that uses it; the others are called not validated.
     """
 
 

@@ -25,7 +25,9 @@ from llmaudit.records import (
     Waiver,
     to_plain,
 )
+from llmaudit.scorers.base import Scorer, Validated
 from llmaudit.stats import Limit, judge
+from llmaudit.stimuli import chosen_scorers
 from llmaudit.suite import AuditEntry, CheckEntry, Suite
 from llmaudit.types import Completion, Failure, Generate, Sample
 
@@ -80,8 +82,7 @@ def audit_record(finished: Finished, noise: tuple[NoiseFloor, ...] = ()) -> Audi
     """What the report shows of an audit, its estimates included."""
     audit, measurement = finished.entry.audit, finished.measurement
     offered = audit.offered
-    names = list(getattr(audit.params, "scorers", []))
-    scorers = [audit.scorers[name] for name in names]
+    scorers = chosen_scorers(getattr(audit.params, "scorers", []), audit.scorers).values()
     return AuditRecord(
         id=f"{finished.suite.name}/{finished.entry.name}",
         suite=finished.suite.name,
@@ -90,7 +91,7 @@ def audit_record(finished: Finished, noise: tuple[NoiseFloor, ...] = ()) -> Audi
         question=audit.question,
         settings=tuple(audit.settings()),
         limitations=tuple(audit.limitations),
-        scorers=tuple(ScorerRecord(s.name, s.version, s.description, s.unit) for s in scorers),
+        scorers=tuple(map(_scorer_record, scorers)),
         estimates=tuple(
             EstimateRecord.of(estimate, offered[name].description) for name, estimate in measurement.estimates.items()
         ),
@@ -136,6 +137,11 @@ def sample_lines(finished: Finished) -> Iterator[dict[str, Any]]:
         line["factors"] = dict(request.factors)
         line["scores"] = {name: values[number] for name, values in finished.measurement.scores.items()}
         yield line
+
+
+def _scorer_record(scorer: Scorer) -> ScorerRecord:
+    validation = str(scorer.validation) if isinstance(scorer, Validated) else "not validated"
+    return ScorerRecord(scorer.name, scorer.version, scorer.description, scorer.unit, validation)
 
 
 def _verdict(finished: Finished, check: CheckEntry) -> tuple[Outcome, str]:

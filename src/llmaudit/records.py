@@ -146,6 +146,8 @@ class ScorerRecord:
     version: str
     description: str
     unit: str
+    validation: str = ""
+    """How well it does on which labelled texts, in one sentence, or that nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)

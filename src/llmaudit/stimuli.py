@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
 
 from llmaudit.audit import Name, Spec
+from llmaudit.classifiers import ClassifierParams
 from llmaudit.prompts import PRONOUNS, Group, check_template, lint
+from llmaudit.scorers.base import Scorer
 from llmaudit.types import Sampling
 
-__all__ = ["GroupParams", "Groups", "SamplingParams", "ScorerName", "Templates"]
+__all__ = [
+    "GroupParams",
+    "Groups",
+    "SamplingParams",
+    "ScorerChoice",
+    "ScorerChoices",
+    "ScorerName",
+    "Templates",
+    "chosen_scorers",
+]
 
 
 Text = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
@@ -93,6 +104,22 @@ def _known_scorer(name: str, info: ValidationInfo) -> str:
     return name
 
 
+def _name_of(choice: str | ClassifierParams) -> str:
+    return choice if isinstance(choice, str) else choice.name
+
+
+def _each_once(choices: list[str | ClassifierParams]) -> list[str | ClassifierParams]:
+    names = [_name_of(choice) for choice in choices]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"the scorer {twice!r} stands here twice")
+    return choices
+
+
+def chosen_scorers(choices: Sequence[str | ClassifierParams], known: Mapping[str, Scorer]) -> dict[str, Scorer]:
+    """Return the scorers that a suite chose, by name and in its order; classifiers load when they first score."""
+    return {_name_of(choice): known[choice] if isinstance(choice, str) else choice.scorer() for choice in choices}
+
+
 #: Domain -> templates; a bare list is one domain. Where a model has groups, they must be declared before its templates.
 Templates = Annotated[
     dict[Name, list[Annotated[str, AfterValidator(_grammatical)]]],
@@ -104,3 +131,7 @@ Templates = Annotated[
 #: Group name -> how the group is named; at least two, with the same slots.
 Groups = Annotated[dict[Name, GroupParams], Field(min_length=2), AfterValidator(_equal_slots)]
 ScorerName = Annotated[str, AfterValidator(_known_scorer)]
+#: A scorer: the name of one that is there, or a classifier that becomes one.
+ScorerChoice = ScorerName | ClassifierParams
+#: At least one scorer, and none twice.
+ScorerChoices = Annotated[list[ScorerChoice], Field(min_length=1), AfterValidator(_each_once)]

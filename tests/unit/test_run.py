@@ -80,7 +80,7 @@ def run(**changes: Any) -> Run:
         question="Do answers differ?",
         settings=(Setting("samples", "10"),),
         limitations=("It cannot tell.",),
-        scorers=(ScorerRecord("length", "1", "number of words", "words"),),
+        scorers=(ScorerRecord("length", "1", "number of words", "words", "not validated"),),
         estimates=(estimate(), estimate("gap.a-b", None, interval=None, problem="too much is missing")),
         figures=(
             Intervals("Means", "points", (("a", 0.5, None, None), ("b", 1.0, 0.5, 1.5)), zero=True, limits=(-1.0, 1.0)),

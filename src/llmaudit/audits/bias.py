@@ -17,8 +17,9 @@ from llmaudit.audit import Audit, AuditParams, Figure, Intervals, Measurement, M
 from llmaudit.gaps import LEVEL, Cells, Scored, gap_estimates, group_means, proportion_interval
 from llmaudit.masking import Mask
 from llmaudit.prompts import render
+from llmaudit.scorers.base import Scorer
 from llmaudit.stats import design_problem, worst_of
-from llmaudit.stimuli import Groups, SamplingParams, ScorerName, Templates
+from llmaudit.stimuli import Groups, SamplingParams, ScorerChoices, Templates, chosen_scorers
 from llmaudit.types import Completion, Estimate, Generate, Interval, Request, Sample
 
 __all__ = ["Bias"]
@@ -69,7 +70,7 @@ class Bias(Audit["Bias.Params"]):
         samples: int = Field(default=10, ge=1)
         """Completions per template and group."""
         sampling: SamplingParams = SamplingParams()
-        scorers: list[ScorerName] = Field(default=["sentiment", "refusal", "empty", "length"], min_length=1)
+        scorers: ScorerChoices = Field(default=["sentiment", "refusal", "empty", "length"])
         """What is measured in each answer."""
         prompt: Literal["raw", "chat"] = "raw"
         """Whether a prompt is continued as it is, or is a user's turn in the model's chat template."""
@@ -96,12 +97,15 @@ class Bias(Audit["Bias.Params"]):
             """The templates of all domains."""
             return [template for domain in self.templates.values() for template in domain]
 
+    def __init__(self, params: Bias.Params, *, scorers: Mapping[str, Scorer], seed: int = 0) -> None:
+        self._chosen = chosen_scorers(params.scorers, scorers)
+        super().__init__(params, scorers={**scorers, **self._chosen}, seed=seed)
+
     @property
     def metrics(self) -> Mapping[str, Metric]:
         """Gaps per scorer, their facets per pair of groups, and what is missing per group."""
         found: dict[str, Metric] = {}
-        for name in self.params.scorers:
-            scorer = self.scorers[name]
+        for name, scorer in self._chosen.items():
             found[f"{name}_gap"] = Metric(
                 f"largest difference of mean {name} between two groups, within templates", scorer.unit, "lower"
             )
@@ -145,7 +149,7 @@ class Bias(Audit["Bias.Params"]):
         )
         answers = [sample.response.text if isinstance(sample.response, Completion) else None for sample in samples]
         mask = self.params.mask
-        scores = {name: self._score(name, answers, mask=mask) for name in self.params.scorers}
+        scores = {name: self._score(name, answers, mask=mask) for name in self._chosen}
         estimates = self._missing(answers, cells)
         evidence: dict[str, tuple[int, ...]] = {}
         for name, values in scores.items():
@@ -259,7 +263,7 @@ class Bias(Audit["Bias.Params"]):
     def _instruments(self) -> Table:
         """What each scorer that reads the text makes of the names alone, masked and not."""
         rows: list[tuple[str | float, ...]] = []
-        for name in self.params.scorers:
+        for name in self._chosen:
             for mask in (True, False) if self.scorers[name].sees_terms else ():
                 values = self._reactions(name, mask=mask)
                 used = ", as used" if mask == self.params.mask else ""

@@ -95,8 +95,10 @@ def bias_audit() -> AuditRecord:
             "Only English prompts were asked.",
         ),
         scorers=(
-            ScorerRecord("sentiment", "vaderSentiment 3.3.2", "VADER, −1 to 1; group names masked", "compound"),
-            ScorerRecord("refusal", "1", "Whether the answer declines, by a published list of phrases", "share"),
+            ScorerRecord("sentiment", "vaderSentiment 3.3.2", "VADER, −1 to 1; group names masked", "compound",
+                         "AUC .695 on 10,662 movie sentences (Pang and Lee 2005), computed by llmaudit"),
+            ScorerRecord("refusal", "1", "Whether the answer declines, by a published list of phrases", "share",
+                         "not validated"),
         ),
         estimates=bias_estimates(),
         figures=(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmaudit.records import Evidence
-from llmaudit.report.format import printable
+from llmaudit.records import Evidence, ScorerRecord
+from llmaudit.report.format import NOTHING, printable
 from llmaudit.report.html import render_html
 from llmaudit.report.outline import sections
 from llmaudit.run import Run
@@ -149,3 +149,14 @@ def test_what_is_long_is_folded_or_cut(run: Run) -> None:
     assert "The first 200; run.json holds all 1,000." in text
     assert "prompt 199" in text
     assert "prompt 200" not in text
+
+
+def test_every_scorer_says_what_it_was_validated_on(run: Run) -> None:
+    scorers = (
+        ScorerRecord("sentiment", "1", "how good", "points", "AUC .695 on 10,662 sentences, computed by llmaudit"),
+        ScorerRecord("length", "1", "how long", "words", "not validated"),
+        ScorerRecord("old", "1", "from a run before it was recorded", "words"),
+    )
+    cells = Page(render(replace(run, audits=(replace(run.audits[0], scorers=scorers),)))).texts["td"]
+    places = [cells.index(name) for name in ("how good", "how long", "from a run before it was recorded")]
+    assert [cells[place + 2] for place in places] == [scorers[0].validation, "not validated", NOTHING]

@@ -125,7 +125,7 @@ def _refused(project: Project, *arguments: str) -> list[str]:
             "scorers: [length]",
             "scorers: [lenght]",
             "facts.audit.yaml:7:15: audits.gender.scorers[0]: unknown scorer 'lenght'; did you mean 'length'? "
-            "(known: empty, length, refusal, sentiment)",
+            "(known: empty, length, refusal, regard, sentiment, toxicity)",
             id="scorer",
         ),
         pytest.param(

@@ -43,15 +43,15 @@ class Sentiment:
         return f"vaderSentiment {version('vaderSentiment')}"
 
     @cached_property
-    def lexicon(self) -> frozenset[str]:
-        """The words and emoticons that have a value, in lower case."""
-        return frozenset(map(str.lower, self._analyzer.lexicon))
-
-    @cached_property
     def _analyzer(self) -> Any:
         from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer  # noqa: PLC0415 - pulls in requests
 
         return SentimentIntensityAnalyzer()
+
+    @cached_property
+    def lexicon(self) -> frozenset[str]:
+        """The words that it knows, in lower case."""
+        return frozenset(word.lower() for word in self._analyzer.lexicon)
 
     def score(self, texts: Sequence[str]) -> list[float]:
         """Compound scores; NaN for a text without a letter."""

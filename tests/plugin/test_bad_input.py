@@ -73,7 +73,7 @@ def _refused(project: Project, *arguments: str) -> list[str]:
             "templates:",
             "tempaltes:",
             "facts.audit.yaml:6:5: audits.gender: unknown key 'tempaltes'; did you mean 'templates'? (known: kind, "
-            "question, checks, skip, xfail, groups, templates, samples, sampling, scorers, prompt, mask)",
+            "question, checks, skip, xfail, variants, groups, templates, samples, sampling, scorers, prompt, mask)",
             id="key",
         ),
         pytest.param(

@@ -185,7 +185,7 @@ class Diversity(Audit["Diversity.Params"]):
         found: dict[str, Metric] = {}
         for measure in (*self._diversity, *LOSS, *ANSWERS):
             found |= level_metrics(measure, levels, apart) | change_metrics(measure, self._pairs(measure))
-        found |= trend_metrics(self._diversity)
+        found |= trend_metrics(self._ordered)
         found["determinism"] = Metric(
             "share of prompts whose greedy answers are all the same", "proportion", "higher", deterministic=True
         )
@@ -255,6 +255,11 @@ class Diversity(Audit["Diversity.Params"]):
     def _apart(self) -> list[str]:
         return [f"H{entropy}" for entropy in self.params.matched_entropy]
 
+    @property
+    def _ordered(self) -> tuple[Measure, ...]:
+        """What may rise from level to level: equal answers are rare wherever answers differ, and then all levels tie."""
+        return tuple(measure for measure in self._diversity if not measure.events)
+
     def _pairs(self, measure: Measure) -> list[tuple[str, str]]:
         """Which levels are compared: neighbours for diversity, the ends for what is lost."""
         levels = list(self.params.levels)
@@ -320,7 +325,7 @@ class Diversity(Audit["Diversity.Params"]):
         found: dict[str, Estimate] = {}
         for each in measured.values():
             found |= level_estimates(each) | change_estimates(each, self._pairs(each.measure), seed=self.seed)
-        found |= trend_estimates([measured[measure.name] for measure in self._diversity], seed=self.seed)
+        found |= trend_estimates([measured[measure.name] for measure in self._ordered], seed=self.seed)
         found["determinism"] = determinism(answers.drawn, len(self.params.all_prompts))
         seen = next_tokens.views(answers.seen)
         found |= next_tokens.entropy_estimates(seen, self.params.levels, len(self.params.all_contexts))

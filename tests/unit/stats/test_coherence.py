@@ -16,7 +16,9 @@ def test_repetition_is_one_minus_unique_over_all_4_grams() -> None:
     assert math.isnan(repetition([1, 2, 3]))
 
 
-@pytest.mark.parametrize(("text", "found"), [("plain", False), ("a\ufffd", True), ("a\u0378", True), ("日本 🙂", False)])
+@pytest.mark.parametrize(
+    ("text", "found"), [("plain", False), ("a\ufffd", True), ("a\u0378", True), ("日本 🙂", False)]
+)
 def test_undecodable_is_a_replacement_character_or_an_unassigned_code_point(text: str, found: bool) -> None:
     assert undecodable(text) is found
 

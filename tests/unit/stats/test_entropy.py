@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def test_the_slope_over_the_temperature_is_the_variance_over_its_cube(logits: li
 @given(LOGITS, st.lists(st.floats(0.01, 1), min_size=2, max_size=5))
 def test_it_never_falls_as_a_nucleus_grows(logits: list[float], masses: list[float]) -> None:
     found = [entropy(bent(logits, 1, top_p=mass)) for mass in sorted(masses)]
-    assert all(later >= earlier - 1e-12 for earlier, later in zip(found, found[1:], strict=False))
+    assert all(later >= earlier - 1e-12 for earlier, later in pairwise(found))
 
 
 @given(st.floats(0.1, 4))

@@ -257,7 +257,7 @@ class Diversity(Audit["Diversity.Params"]):
 
     @property
     def _ordered(self) -> tuple[Measure, ...]:
-        """What may rise from level to level: equal answers are rare wherever answers differ, and then all levels tie."""
+        """What may rise from level to level. Not duplicates: where answers differ, there are none at any level."""
         return tuple(measure for measure in self._diversity if not measure.events)
 
     def _pairs(self, measure: Measure) -> list[tuple[str, str]]:

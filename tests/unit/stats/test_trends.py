@@ -22,7 +22,7 @@ def test_it_is_scipys_row_by_row(matrix: np.ndarray[tuple[int, int], np.dtype[np
 
 
 def test_a_row_without_difference_shows_no_trend_and_a_missing_value_gives_nan() -> None:
-    found = kendall_tau_b([[2, 2, 2], [1, math.nan, 3], [1, 2, 3], [3, 2, 1]])
+    found = kendall_tau_b([[2.0, 2.0, 2.0], [1.0, math.nan, 3.0], [1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])
     assert found[0] == 0
     assert math.isnan(found[1])
     assert found[2:].tolist() == [1, -1]

@@ -29,7 +29,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (path / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
     torch.manual_seed(0)
     with quiet():
-        transformers.BertTokenizerFast(vocab={word: i for i, word in enumerate(vocabulary)}).save_pretrained(path)
+        tokenizer: Any = transformers.BertTokenizer
+        tokenizer(vocab={word: i for i, word in enumerate(vocabulary)}).save_pretrained(path)
         config = transformers.BertConfig(
             vocab_size=len(vocabulary), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32
         )

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from llmaudit.levels import Measure, Measured, level_estimates, trend_estimates
+from llmaudit.diversity.levels import Measure, Measured, level_estimates, trend_estimates
 from llmaudit.stats import Limit, judge
 from llmaudit.stats.diversity import distinct, ngram_kernel, vendi
 from llmaudit.types import Verdict

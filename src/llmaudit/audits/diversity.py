@@ -12,9 +12,9 @@ import pytest
 from pydantic import Field, PrivateAttr, ValidationInfo, computed_field, field_validator, model_validator
 
 from llmaudit import next_tokens
-from llmaudit.answer_sets import AnswerSets, usable
 from llmaudit.audit import Audit, AuditParams, Context, Figure, Measurement, Metric, Setting, Table
-from llmaudit.diversity_answers import (
+from llmaudit.diversity.answer_sets import AnswerSets, usable
+from llmaudit.diversity.answers import (
     GREEDY,
     Answers,
     Design,
@@ -26,10 +26,10 @@ from llmaudit.diversity_answers import (
     measure_sets,
     sample_scores,
 )
-from llmaudit.diversity_exhibits import answers_table, changes_table, frontier, level_curves, levels_table
-from llmaudit.diversity_language import Contexts, DiversitySampling, Entropies, Nuclei, Prompts, Temperatures
-from llmaudit.diversity_measures import ANSWERS, DIVERSITY, LOSS, SEMANTIC, plain_words
-from llmaudit.levels import (
+from llmaudit.diversity.encoders import check_encoder, encode, encoder_digest
+from llmaudit.diversity.exhibits import answers_table, changes_table, frontier, level_curves, levels_table
+from llmaudit.diversity.language import Contexts, DiversitySampling, Entropies, Nuclei, Prompts, Temperatures
+from llmaudit.diversity.levels import (
     Measure,
     Measured,
     change_estimates,
@@ -40,7 +40,7 @@ from llmaudit.levels import (
     trend_estimates,
     trend_metrics,
 )
-from llmaudit.sentences import check_encoder, encode, encoder_digest
+from llmaudit.diversity.measures import ANSWERS, DIVERSITY, LOSS, SEMANTIC, plain_words
 from llmaudit.stats import design_problem
 from llmaudit.stats.diversity import self_bleu_signature
 from llmaudit.types import Estimate, Generate, NextToken, NextTokens, Request, Sample, Sampling, Score, Tokenize

@@ -11,10 +11,10 @@ import pytest
 import torch
 import transformers
 
+from llmaudit.diversity.encoders import check_encoder, encode, encoder_digest
 from llmaudit.engines.hf.quiet import quiet
 from llmaudit.engines.hf.sentences import encode_sentences
 from llmaudit.errors import ModelError
-from llmaudit.sentences import check_encoder, encode, encoder_digest
 from llmaudit.stats.diversity import vendi
 
 TEXTS = ["a short text", "another text that is longer than the first one", "a short text", "third"]

@@ -10,8 +10,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from llmaudit.answer_sets import Answer
-from llmaudit.levels import Measure
+from llmaudit.diversity.answer_sets import Answer
+from llmaudit.diversity.levels import Measure
 from llmaudit.stats import coherence, diversity
 from llmaudit.types import Likelihood
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmaudit.answer_sets import AnswerSets, cut
+from llmaudit.diversity.answer_sets import AnswerSets, cut
 from llmaudit.engines.fake import answer
 from llmaudit.types import Completion, Failure, Generate, Sample, Tokenize, Tokens
 

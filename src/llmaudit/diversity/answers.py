@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from llmaudit.answer_sets import AnswerSets, usable
-from llmaudit.diversity_measures import ANSWERS, LOSS, diversity_values, loss_values
-from llmaudit.levels import Measure, Measured
+from llmaudit.diversity.answer_sets import AnswerSets, usable
+from llmaudit.diversity.levels import Measure, Measured
+from llmaudit.diversity.measures import ANSWERS, LOSS, diversity_values, loss_values
 from llmaudit.types import Completion, Estimate, Likelihood, Sample, Score, Tokenize, Tokens
 
 __all__ = [

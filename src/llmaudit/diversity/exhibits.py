@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from llmaudit.diversity.levels import Measure, Measured
 from llmaudit.exhibits import Curve, Curves, Panel, Table
-from llmaudit.levels import Measure, Measured
 from llmaudit.stats import holm
 from llmaudit.types import Estimate
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from llmaudit.levels import (
+from llmaudit.diversity.levels import (
     Measure,
     Measured,
     change_estimates,

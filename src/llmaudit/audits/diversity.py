@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Literal
 import pytest
 from pydantic import Field, PrivateAttr, ValidationInfo, computed_field, field_validator, model_validator
 
-from llmaudit import next_tokens
 from llmaudit.audit import Audit, AuditParams, Context, Figure, Measurement, Metric, Setting, Table
+from llmaudit.diversity import entropies
 from llmaudit.diversity.answer_sets import AnswerSets, usable
 from llmaudit.diversity.answers import (
     GREEDY,
@@ -189,7 +189,7 @@ class Diversity(Audit["Diversity.Params"]):
         found["determinism"] = Metric(
             "share of prompts whose greedy answers are all the same", "proportion", "higher", deterministic=True
         )
-        return found | next_tokens.entropy_metrics(levels, self.params.matched_entropy)
+        return found | entropies.entropy_metrics(levels, self.params.matched_entropy)
 
     def requests(self) -> Iterator[Request]:
         """The contexts, then every prompt at every level and greedily. What is asked of the answers comes later."""
@@ -205,7 +205,7 @@ class Diversity(Audit["Diversity.Params"]):
         """Look at the contexts, draw answers, cut them, and ask the model what it makes of them."""
         seen = context.answer(self._contexts())
         targets = self.params.matched_entropy
-        matched = next_tokens.matched_temperatures(next_tokens.views(seen), targets, top_k=self.params.sampling.top_k)
+        matched = entropies.matched_temperatures(entropies.views(seen), targets, top_k=self.params.sampling.top_k)
         drawn = context.answer(self._draws(matched))
         texts = {text: sample.request.cluster for sample in drawn if (text := usable(sample)) is not None}
         cut = context.answer([Tokenize(text, prompt) for text, prompt in texts.items()])
@@ -313,7 +313,7 @@ class Diversity(Audit["Diversity.Params"]):
         estimates = self._estimates(answers, measured)
         measurement = Measurement(
             estimates,
-            figures=tuple(self._figures(estimates, next_tokens.views(answers.seen))),
+            figures=tuple(self._figures(estimates, entropies.views(answers.seen))),
             tables=tuple(self._tables(estimates, measured, answers, sets)),
             scores=sample_scores(answers, sets),
             evidence=evidence(found, sets),
@@ -327,18 +327,18 @@ class Diversity(Audit["Diversity.Params"]):
             found |= level_estimates(each) | change_estimates(each, self._pairs(each.measure), seed=self.seed)
         found |= trend_estimates([measured[measure.name] for measure in self._ordered], seed=self.seed)
         found["determinism"] = determinism(answers.drawn, len(self.params.all_prompts))
-        seen = next_tokens.views(answers.seen)
-        found |= next_tokens.entropy_estimates(seen, self.params.levels, len(self.params.all_contexts))
-        return found | next_tokens.matched_estimates(answers.matched, self.params.matched_entropy, len(seen))
+        seen = entropies.views(answers.seen)
+        found |= entropies.entropy_estimates(seen, self.params.levels, len(self.params.all_contexts))
+        return found | entropies.matched_estimates(answers.matched, self.params.matched_entropy, len(seen))
 
-    def _figures(self, estimates: Mapping[str, Estimate], seen: Sequence[next_tokens.View]) -> Iterator[Figure]:
+    def _figures(self, estimates: Mapping[str, Estimate], seen: Sequence[entropies.View]) -> Iterator[Figure]:
         levels, axis = self.params.levels, "top_p" if self.params.top_p else "temperature"
         yield level_curves((*self._diversity, *LOSS), list(levels), estimates, axis)
         if found := frontier(self._diversity, list(levels), self._apart, estimates):
             yield found
         if seen:
-            yield next_tokens.rise_figure(seen, levels, axis)
-            yield from next_tokens.top_figures(seen)
+            yield entropies.rise_figure(seen, levels, axis)
+            yield from entropies.top_figures(seen)
 
     def _tables(
         self,
@@ -354,9 +354,9 @@ class Diversity(Audit["Diversity.Params"]):
         yield levels_table("Diversity by level", self._diversity, levels, estimates)
         yield levels_table("What is lost, by level", LOSS, levels, estimates)
         yield changes_table(estimates)
-        if seen := next_tokens.views(answers.seen):
+        if seen := entropies.views(answers.seen):
             matched = self.params.matched(answers.matched)
-            yield next_tokens.entropy_table(seen, {**self.params.levels, **matched})
+            yield entropies.entropy_table(seen, {**self.params.levels, **matched})
 
 
 def _beside_suite(path: str, info: ValidationInfo) -> Path:

@@ -87,7 +87,8 @@ def _kappa_parts(sums: _Array) -> tuple[_Array, _Array]:
     """Return the same from sums (..., 1 + 2 values): differing units, counts of the first's and the second's codes."""
     says, echoes = np.split(sums[..., 1:], 2, axis=-1)
     n = says.sum(axis=-1)
-    return sums[..., 0] / n, 1 - (says * echoes).sum(axis=-1) / n**2
+    # Whole numbers until the division, so that chance agreement gives exactly 0.
+    return sums[..., 0] / n, (n**2 - (says * echoes).sum(axis=-1)) / n**2
 
 
 def _jackknifed(per_unit: _Array, labels: NDArray[np.int64], parts: _Parts) -> Agreement:

@@ -45,7 +45,7 @@ def test_kappa_is_that_of_statsmodels(seed: int) -> None:
     assert jackknife == pytest.approx(reference.std_kappa, rel=0.1)
 
 
-@pytest.mark.parametrize(("share", "accuracy"), [(0.5, 0.9), (0.3, 0.8), (0.3, 0.95)])
+@pytest.mark.parametrize(("share", "accuracy"), [(0.5, 0.9), (0.3, 0.8), (0.3, 0.95), (0.1, 0.95)])
 def test_the_interval_of_alpha_covers_what_it_promises(share: float, accuracy: float) -> None:
     # Texts of one prompt resemble each other: prompts differ in how common the category is.
     repeats, clusters, texts = 400, 24, 3

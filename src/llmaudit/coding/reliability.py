@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmaudit.gaps import LEVEL, proportion_interval
-from llmaudit.stats import MIN_CLUSTERS, worst_of
+from llmaudit.stats import MIN_CLUSTERS, t_interval, worst_of
 from llmaudit.stats.agreement import Agreement, cohen_kappa, krippendorff_alpha
 from llmaudit.types import Estimate, Interval
 
@@ -42,6 +42,8 @@ MIN_ALPHA = 0.667
 #: Fewest double-coded texts: of 50 without a disagreement, the share of disagreements is below 6 % (one-sided 95 %).
 MIN_UNITS = 50
 ONE_CODER = "one coder alone: nothing shows that another would agree; name a second coder, or human codes"
+#: Disagreements below which their normal approximation does not hold.
+_RARE = 5
 UNIT = "coefficient (at most 1)"
 
 Array = NDArray[np.float64]
@@ -116,18 +118,22 @@ def double_coded(clusters: Sequence[str], usable: Sequence[bool], size: int, see
 def agreement_interval(found: Agreement, level: float = LEVEL) -> Interval | None:
     """Return a jackknife t interval over clusters, cut at -1 and 1; None where a pseudo-value is undefined.
 
-    Where the coders agree on everything the pseudo-values do not vary. So the disagreement gets the two pseudo-clusters
-    of `gaps.proportion_interval`, which give the exact bound for clusters without any, in units of that by chance.
+    Where the coders agree on nearly everything the pseudo-values hardly vary, and the t interval is too narrow. With
+    fewer than 5 disagreements the disagreement therefore gets the two pseudo-clusters of `gaps.proportion_interval`,
+    which give the exact bound for clusters without any, in units of that by chance. In simulations of 24 clusters of 3
+    texts the 90 % interval holds an alpha of .3 to .8 in 92 to 96 % (tests/oracle/test_agreement.py).
     """
     if not (math.isfinite(found.value) and np.isfinite(found.pseudo_values).all()):
         return None
     deviations = (found.pseudo_values - found.pseudo_values.mean()) * found.expected
-    half = proportion_interval(deviations, level)
+    half = t_interval(deviations, level)
+    if half is None or half.high == half.low or found.disagreement * found.units < _RARE:
+        half = proportion_interval(deviations, level)
     if half is None:
         return None
     width = half.high / found.expected
     low, high = max(-1.0, found.value - width), min(1.0, found.value + width)
-    return Interval(low, high, level, "cluster jackknife with two pseudo-clusters")
+    return Interval(low, high, level, "cluster jackknife")
 
 
 def agreement_estimates(name: Literal["alpha", "kappa"], facets: Sequence[Reliability]) -> dict[str, Estimate]:

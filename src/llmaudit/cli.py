@@ -93,7 +93,7 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to put the suites.")
     """Copy the shipped suites into a folder, to run and to change."""
     folder.mkdir(parents=True, exist_ok=True)
     for suite in sorted(_shipped_suites().iterdir(), key=lambda item: item.name):
-        if not suite.name.endswith((".audit.yaml", ".md")):
+        if not suite.name.endswith((".audit.yaml", ".codebook.yaml", ".md")):
             continue
         target = folder / suite.name
         if target.exists():

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from llmaudit.plugins import installed_kinds
+
 if TYPE_CHECKING:
     from tests.plugin.conftest import Project
 
+KINDS = tuple(installed_kinds())
 _BIAS = """\
 suite: bad input
 audits:
@@ -45,7 +48,7 @@ def _refused(project: Project, *arguments: str) -> list[str]:
             "kind: bias",
             "kind: biass",
             "facts.audit.yaml:4:11: audits.gender.kind: unknown kind 'biass'; did you mean 'bias'? "
-            "(known: bias, diversity, tokenization)",
+            f"(known: {', '.join(KINDS)})",
             id="kind",
         ),
         pytest.param(

@@ -19,6 +19,7 @@ _SUITE_SUFFIX = ".audit.yaml"
 #: The built-in kinds; markers must be known before a suite is collected, and importing the kinds is not cheap.
 _MARKERS = {
     "bias": "audits that compare groups in open generation",
+    "content": "audits of how often an answer has the content of a codebook",
     "diversity": "audits of what the temperature does to the variety of answers",
     "tokenization": "audits of what a text costs in tokens",
 }

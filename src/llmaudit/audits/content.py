@@ -25,6 +25,7 @@ from llmaudit.coding.reliability import (
     double_coded,
     reliability,
 )
+from llmaudit.engines.base import Variant
 from llmaudit.errors import CapabilityError
 from llmaudit.gaps import Cells
 from llmaudit.prompts import render
@@ -208,7 +209,7 @@ class Content(Audit["Content.Params"]):
         """Have answers written, then coded; the samples are the answers."""
         if "model" not in self.params.coders:
             return super().run(context)
-        engine = context.open_model(self.params.coder_model) if self.params.coder_model else context.engine
+        engine = context.open_model(Variant(self.params.coder_model)) if self.params.coder_model else context.engine
         if Score not in engine.capabilities:
             raise CapabilityError(f"the engine {engine.info.engine} does not answer Score, which the model coder needs")
         answers = context.answer(self.requests())

@@ -13,7 +13,7 @@ import pytest
 
 from llmaudit.audit import Measurement
 from llmaudit.audits.content import Content, pytest_llmaudit_audits
-from llmaudit.engines.base import Engine
+from llmaudit.engines.base import Engine, Variant
 from llmaudit.engines.fake import FakeEngine
 from llmaudit.errors import CapabilityError, SuiteError
 from llmaudit.execution import Execution
@@ -282,14 +282,14 @@ def test_another_model_may_code_and_must_be_able_to(folder: Path) -> None:
     audit = content(folder, coder_model="judge", coder_prompt="chat")
     own = FakeEngine(answering(mixed), capabilities=frozenset({Generate}))
     judge_ = FakeEngine(answering(mixed))
-    opened: list[str] = []
+    opened: list[Variant] = []
 
-    def other(name: str) -> Engine:
-        opened.append(name)
+    def other(variant: Variant) -> Engine:
+        opened.append(variant)
         return judge_
 
     found, _ = audit.run(Execution(own, lambda _: own, lambda _, __: None, engine_of=other))
-    assert opened == ["judge"]
+    assert opened == [Variant("judge")]
     assert found.estimates["alpha.apples"].value == 1
     asked = [request for request in judge_.requests if isinstance(request, Score)]
     assert {request.continuation for request in asked} == {"yes", "no"}

@@ -73,7 +73,8 @@ def _refused(project: Project, *arguments: str) -> list[str]:
             "templates:",
             "tempaltes:",
             "facts.audit.yaml:6:5: audits.gender: unknown key 'tempaltes'; did you mean 'templates'? (known: kind, "
-            "question, checks, skip, xfail, groups, templates, samples, sampling, scorers, prompt, mask)",
+            "question, checks, skip, xfail, axes, noun, groups, reference, min_cell, templates, samples, sampling, "
+            "scorers, prompt, mask)",
             id="key",
         ),
         pytest.param(
@@ -107,6 +108,39 @@ def _refused(project: Project, *arguments: str) -> list[str]:
             "groups: []",
             "facts.audit.yaml:5:13: audits.gender.groups: expected a mapping, got a list",
             id="an empty list of groups",
+        ),
+        pytest.param(
+            "groups: {women: {noun: women}, men: {noun: men}}",
+            "axes: {age: {young: young, old: old}, gender: {women: women, men: men}}",
+            "facts.audit.yaml:4:5: audits.gender: missing key 'noun'",
+            id="axes without a noun",
+        ),
+        pytest.param(
+            "groups: {women: {noun: women}, men: {noun: men}}",
+            "axes: {age: {young: young}, gender: {women: women, men: men}}",
+            "facts.audit.yaml:5:17: audits.gender.axes.age: needs at least 2 entries, got 1",
+            id="an axis of one level",
+        ),
+        pytest.param(
+            "men: {noun: men}}",
+            "men: {noun: men}}\n    reference: man",
+            "facts.audit.yaml:6:16: audits.gender.reference: 'man' is no group; did you mean 'men'? (known: women, men)",
+            id="a reference that is no group",
+        ),
+        pytest.param(
+            '["{group} are", "I saw {group}"]',
+            '[["{group} are", "{group} do", "I saw {group}"]]',
+            "facts.audit.yaml:4:5: audits.gender: templates: '{group} are' has 3 paraphrases: samples must be at least "
+            "3, not 2",
+            id="more paraphrases than samples",
+        ),
+        pytest.param(
+            '"{group} are"',
+            '["{group} are", "{grup} are"]',
+            "facts.audit.yaml:6:32: audits.gender.templates[0][1]: unknown slot {grup}; did you mean {group}? (known: "
+            "does, group, has, is, object, possessive, possessive_pronoun, pronoun_does, pronoun_has, pronoun_is, "
+            "pronoun_was, reflexive, subject, was)",
+            id="a slot of a paraphrase",
         ),
         pytest.param(
             '"{group} are"',

@@ -52,14 +52,16 @@ def _refused(project: Project, *arguments: str) -> list[str]:
             "length_gap:",
             "lenght_gap:",
             "facts.audit.yaml:9:7: audits.gender.checks.lenght_gap: unknown metric 'lenght_gap'; did you mean "
-            "'length_gap'? (known: length_gap, missing_rate)",
+            "'length_gap'? (known: length_gap, length_distribution_gap, counterfactual_similarity, similarity_deficit, "
+            "missing_rate)",
             id="metric",
         ),
         pytest.param(
             "length_gap:",
             "single_token_rate:",
             "facts.audit.yaml:9:7: audits.gender.checks.single_token_rate: unknown metric "
-            "'single_token_rate'; did you mean 'missing_rate'? (known: length_gap, missing_rate)",
+            "'single_token_rate'; did you mean 'missing_rate'? (known: length_gap, length_distribution_gap, "
+            "counterfactual_similarity, similarity_deficit, missing_rate)",
             id="metric of another kind",
         ),
         pytest.param(
@@ -129,7 +131,7 @@ def _refused(project: Project, *arguments: str) -> list[str]:
         ),
         pytest.param(
             '["{group} are", "I saw {group}"]',
-            '[["{group} are", "{group} do", "I saw {group}"]]',
+            '[["{group} are", "{group} do", "I saw {group}"]]\n    samples: 2',
             "facts.audit.yaml:4:5: audits.gender: templates: '{group} are' has 3 paraphrases: samples must be at least "
             "3, not 2",
             id="more paraphrases than samples",
@@ -137,7 +139,7 @@ def _refused(project: Project, *arguments: str) -> list[str]:
         pytest.param(
             '"{group} are"',
             '["{group} are", "{grup} are"]',
-            "facts.audit.yaml:6:32: audits.gender.templates[0][1]: unknown slot {grup}; did you mean {group}? (known: "
+            "facts.audit.yaml:6:33: audits.gender.templates[0][1]: unknown slot {grup}; did you mean {group}? (known: "
             "does, group, has, is, object, possessive, possessive_pronoun, pronoun_does, pronoun_has, pronoun_is, "
             "pronoun_was, reflexive, subject, was)",
             id="a slot of a paraphrase",

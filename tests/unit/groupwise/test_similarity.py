@@ -35,7 +35,7 @@ def test_answers_from_the_random_numbers_alone_are_all_alike_between_groups(answ
     assert found.estimates["counterfactual_similarity"].value == pytest.approx(1)
     # Two indices of one group share two words of three.
     assert found.estimates["similarity_deficit.a-b"].value == pytest.approx(2 / 3 - 1)
-    rows = dict(found.table.rows)
+    rows = {str(label): value for label, value in found.table.rows}
     assert rows["a and b"] == pytest.approx(1)
     assert rows["a and a: the noise floor"] == pytest.approx(2 / 3)
 

@@ -126,7 +126,8 @@ def _refused(project: Project, *arguments: str) -> list[str]:
         pytest.param(
             "men: {noun: men}}",
             "men: {noun: men}}\n    reference: man",
-            "facts.audit.yaml:6:16: audits.gender.reference: 'man' is no group; did you mean 'men'? (known: women, men)",
+            "facts.audit.yaml:6:16: audits.gender.reference: 'man' is no group; did you mean 'men'? "
+            "(known: women, men)",
             id="a reference that is no group",
         ),
         pytest.param(

@@ -12,23 +12,38 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from llmaudit.stats import (
+    Informedness,
     clopper_pearson,
     hedges_g_paired,
     permutation_null_worst_gap,
     sign_flip,
     simultaneous_t_intervals,
     t_interval,
+    widened,
     worst_absolute,
 )
 from llmaudit.types import Estimate, Interval
 
-__all__ = ["LEVEL", "Cells", "Scored", "gap_estimates", "group_means", "proportion_interval"]
+__all__ = [
+    "LEVEL",
+    "USELESS",
+    "Cells",
+    "Contrast",
+    "Scored",
+    "contrast_estimates",
+    "gap_estimates",
+    "group_means",
+    "proportion_interval",
+    "too_much_missing",
+]
 
 LEVEL = 0.90
 #: Share of unusable answers above which a group's other answers cannot stand for it.
 MAX_MISSING = 0.20
 #: Difference in that share between two groups above which answers are not missing at random.
 MAX_MISSING_GAP = 0.10
+#: Why nothing can be said with a scorer whose sensitivity + specificity - 1 is not above 0.
+USELESS = "the scorer is no better than chance on texts that people have labelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +101,55 @@ class Scored:
     unit: str
     values: NDArray[np.float64]
     """Shape (samples,); NaN where a sample has no number."""
+    informedness: Informedness | None = None
+    """Of a yes-or-no scorer, by which its intervals are widened; None for unknown."""
+    min_answers: int = 0
+    """Numbers that a group needs over all clusters to be compared."""
+
+    def means(self, cells: Cells) -> NDArray[np.float64]:
+        """Mean per cluster and group, shape (clusters, groups); NaN throughout for a group that has too few numbers."""
+        means = cells.means(self.values)
+        means[:, self.usable(cells) < self.min_answers] = np.nan
+        return means
+
+    def usable(self, cells: Cells) -> NDArray[np.int64]:
+        """Number of numbers per group, shape (groups,)."""
+        return np.asarray(cells.counts(np.isfinite(self.values)).sum(axis=0))
+
+    def problem(self, cells: Cells, groups: Sequence[int]) -> str | None:
+        """Say why these groups cannot be compared, or None where they can."""
+        usable = self.usable(cells)
+        few = next((number for number in groups if usable[number] < self.min_answers), None)
+        if few is not None:
+            return f"the cell {cells.groups[few]} has {usable[few]} usable answers, fewer than {self.min_answers}"
+        if self.informedness is not None and self.informedness.useless:
+            return USELESS
+        return too_much_missing(self.values, cells, groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """A difference between means of groups: weights that add up to 0."""
+
+    name: str
+    """The facet: `women-men`."""
+    groups: tuple[int, ...]
+    """Indices of the groups that take part."""
+    weights: tuple[float, ...]
+    """One for each of them."""
+
+    @property
+    def reach(self) -> float:
+        """How far the contrast can be from 0, in units of the range of the means: 1 for a difference."""
+        return sum(map(abs, self.weights)) / 2
+
+    def of(self, means: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the contrast in every cluster, shape (clusters,), of means of shape (clusters, groups)."""
+        first, *others = zip(self.groups, self.weights, strict=True)
+        total = first[1] * means[:, first[0]]
+        for group, weight in others:
+            total = total + weight * means[:, group]
+        return total
 
 
 def gap_estimates(scored: Scored, cells: Cells, *, seed: int, details: Mapping[str, float]) -> dict[str, Estimate]:
@@ -95,10 +159,34 @@ def gap_estimates(scored: Scored, cells: Cells, *, seed: int, details: Mapping[s
     judged on simultaneous intervals, and its p-value is that of its permutation null, since a maximum over pairs is
     above zero even where nothing differs. `details` is kept with every estimate.
     """
-    means = cells.means(scored.values)
-    pairs = list(combinations(range(len(cells.groups)), 2))
+    means = scored.means(cells)
+    pairs = [
+        Contrast(f"{cells.groups[a]}-{cells.groups[b]}", (a, b), (1.0, -1.0))
+        for a, b in combinations(range(len(cells.groups)), 2)
+    ]
     facets = [_facet(scored, cells, pair, means, seed=seed, details=details) for pair in pairs]
-    return {scored.name: _worst(scored, means, facets, seed=seed), **{facet.metric: facet for facet in facets}}
+    complete = means[np.isfinite(means).all(axis=1)]
+    null = permutation_null_worst_gap(complete, seed) if complete.size else None
+    null_details = {"null mean": null.null_mean, "null 95th percentile": null.null_95th} if null else {}
+    worst = _worst(scored, facets, pairs)
+    bare = replace(worst, p_value=null.p_value if null else None, details={**worst.details, **null_details})
+    return {scored.name: bare, **{facet.metric: facet for facet in facets}}
+
+
+def contrast_estimates(
+    scored: Scored, cells: Cells, contrasts: Sequence[Contrast], *, seed: int, details: Mapping[str, float]
+) -> dict[str, Estimate]:
+    """Estimate contrasts between groups (`NAME.facet`) and the largest in size of them (`NAME`).
+
+    The largest is judged on simultaneous intervals; its p-value is the smallest sign-flip p of a facet, times their
+    number (Bonferroni). Clusters in which a group of the contrast has no number are left out of it. Raises ValueError
+    where there is no contrast.
+    """
+    means = scored.means(cells)
+    facets = [_facet(scored, cells, contrast, means, seed=seed, details=details) for contrast in contrasts]
+    known = [facet.p_value for facet in facets if facet.p_value is not None]
+    worst = replace(_worst(scored, facets, contrasts), p_value=min(1.0, len(facets) * min(known)) if known else None)
+    return {scored.name: worst, **{facet.metric: facet for facet in facets}}
 
 
 def group_means(scored: Scored, cells: Cells) -> list[tuple[str, float, float | None, float | None]]:
@@ -116,21 +204,20 @@ def group_means(scored: Scored, cells: Cells) -> list[tuple[str, float, float | 
 def _facet(
     scored: Scored,
     cells: Cells,
-    pair: tuple[int, int],
+    contrast: Contrast,
     means: NDArray[np.float64],
     *,
     seed: int,
     details: Mapping[str, float],
 ) -> Estimate:
-    a, b = pair
-    differences = means[:, a] - means[:, b]
+    differences = contrast.of(means)
     kept = differences[np.isfinite(differences)]
-    finite, used = np.isfinite(scored.values), np.isin(cells.columns, pair)
+    finite, used = np.isfinite(scored.values), np.isin(cells.columns, contrast.groups)
     spread = {"sd between clusters": float(kept.std(ddof=1))} if kept.size > 1 else {}
     return Estimate(
-        metric=f"{scored.name}.{cells.groups[a]}-{cells.groups[b]}",
+        metric=f"{scored.name}.{contrast.name}",
         value=float(kept.mean()) if kept.size else math.nan,
-        interval=_intervals(scored, [kept])[0],
+        interval=_intervals(scored, [kept], [contrast])[0],
         unit=scored.unit,
         better="zero",
         n=int((used & finite).sum()),
@@ -138,19 +225,16 @@ def _facet(
         missing=int((used & ~finite).sum()),
         p_value=sign_flip(kept, seed) if kept.size else None,
         effect_size=hedges_g_paired(kept) if kept.size else None,
-        problem=_too_much_missing(scored, cells, pair),
+        problem=scored.problem(cells, contrast.groups),
         cluster_values=dict(zip(cells.clusters, differences.tolist(), strict=True)),
         details={**details, **spread},
     )
 
 
-def _worst(scored: Scored, means: NDArray[np.float64], facets: Sequence[Estimate], *, seed: int) -> Estimate:
+def _worst(scored: Scored, facets: Sequence[Estimate], contrasts: Sequence[Contrast]) -> Estimate:
     columns = [np.array([v for v in facet.cluster_values.values() if math.isfinite(v)]) for facet in facets]
-    worst = worst_absolute(_intervals(scored, columns), [facet.value for facet in facets])
+    worst = worst_absolute(_intervals(scored, columns, contrasts), [facet.value for facet in facets])
     facet = facets[worst.facet]
-    complete = means[np.isfinite(means).all(axis=1)]
-    null = permutation_null_worst_gap(complete, seed) if complete.size else None
-    details = {"null mean": null.null_mean, "null 95th percentile": null.null_95th} if null else {}
     missing = int((~np.isfinite(scored.values)).sum())
     return replace(
         facet,
@@ -161,10 +245,8 @@ def _worst(scored: Scored, means: NDArray[np.float64], facets: Sequence[Estimate
         n=len(scored.values) - missing,
         clusters=min(facet.clusters for facet in facets),
         missing=missing,
-        p_value=null.p_value if null else None,
-        # A pair that cannot be judged may be the worst one.
+        # A facet that cannot be judged may be the worst one.
         problem=next((other.problem for other in facets if other.problem), None),
-        details={**facet.details, **details},
     )
 
 
@@ -186,17 +268,13 @@ def proportion_interval(column: NDArray[np.float64], level: float) -> Interval |
     return found and replace(found, method="t on cluster means with two pseudo-clusters")
 
 
-def _intervals(scored: Scored, columns: Sequence[NDArray[np.float64]]) -> list[Interval | None]:
-    """Intervals of mean differences that hold together."""
-    if scored.unit != "proportion":
-        return simultaneous_t_intervals(columns, LEVEL)
-    found = [proportion_interval(column, 1 - (1 - LEVEL) / len(columns)) for column in columns]
-    return [interval and replace(interval, level=LEVEL) for interval in found]
+def too_much_missing(values: NDArray[np.float64], cells: Cells, groups: Sequence[int]) -> str | None:
+    """Say why the answers of these groups cannot be compared: too many have no number, or more of one than of another.
 
-
-def _too_much_missing(scored: Scored, cells: Cells, pair: tuple[int, int]) -> str | None:
-    missing = cells.missing(scored.values)
-    shares = {cells.groups[number]: float(missing[number]) for number in pair}
+    `values` has shape (samples,), NaN where there is no number. None where nothing is wrong.
+    """
+    missing = cells.missing(values)
+    shares = {cells.groups[number]: float(missing[number]) for number in groups}
     if any(map(math.isnan, shares.values())):
         return "there are no answers"
     most, least = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
@@ -208,3 +286,28 @@ def _too_much_missing(scored: Scored, cells: Cells, pair: tuple[int, int]) -> st
             f" for {least}"
         )
     return None
+
+
+def _intervals(
+    scored: Scored, columns: Sequence[NDArray[np.float64]], contrasts: Sequence[Contrast]
+) -> list[Interval | None]:
+    """Intervals of mean contrasts that hold together."""
+    if scored.unit != "proportion":
+        return simultaneous_t_intervals(columns, LEVEL)
+    level = 1 - (1 - LEVEL) / len(columns)
+    return [
+        _of_proportions(column, contrast.reach, level, scored.informedness)
+        for column, contrast in zip(columns, contrasts, strict=True)
+    ]
+
+
+def _of_proportions(
+    column: NDArray[np.float64], reach: float, level: float, informedness: Informedness | None
+) -> Interval | None:
+    found = proportion_interval(column / reach, level)
+    if found is None:
+        return None
+    found = replace(found, level=LEVEL)
+    if informedness is not None and not informedness.useless:
+        found = widened(found, informedness)
+    return replace(found, low=found.low * reach, high=found.high * reach)

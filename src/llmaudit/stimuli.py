@@ -4,56 +4,29 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from itertools import combinations
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo
 
 from llmaudit.audit import Name, Spec
 from llmaudit.classifiers import ClassifierParams
-from llmaudit.prompts import PRONOUNS, Group, check_template, lint
+from llmaudit.groups import GroupParams, Groups, crossed
+from llmaudit.prompts import check_template, lint
 from llmaudit.scorers.base import Scorer
 from llmaudit.types import Sampling
 
 __all__ = [
     "GroupParams",
     "Groups",
+    "ParaphrasedTemplates",
     "SamplingParams",
     "ScorerChoice",
     "ScorerChoices",
     "ScorerName",
     "Templates",
     "chosen_scorers",
+    "wordings",
 ]
-
-
-Text = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
-
-
-class GroupParams(Spec):
-    """How one group is named."""
-
-    noun: str = Field(min_length=1)
-    """The noun phrase that fills {group}, with its article where it needs one."""
-    number: Literal["plural", "singular"] = "plural"
-    """Which form verbs take after {group}."""
-    pronouns: str = "they"
-    """they, she or he."""
-    terms: list[Text] = Field(default=[])
-    """Further words that name the group; with the noun, they are masked before a text is scored."""
-    slots: dict[Name, str] = Field(default={})
-    """Further slots of the suite's own, the same for every group."""
-
-    @field_validator("pronouns")
-    @classmethod
-    def _known_pronouns(cls, value: str) -> str:
-        if value not in PRONOUNS:
-            raise ValueError(f"{value!r} is no set of pronouns; say one of {', '.join(PRONOUNS)}")
-        return value
-
-    def group(self) -> Group:
-        """The group as the templates need it."""
-        return Group(self.noun, self.number, self.pronouns, self.slots)
 
 
 class SamplingParams(Spec):
@@ -74,24 +47,16 @@ def _by_domain(value: Any) -> Any:
     return {"all": value} if isinstance(value, list) else value
 
 
-def _equal_slots(groups: dict[str, GroupParams]) -> dict[str, GroupParams]:
-    facets = [f"{a}-{b}" for a, b in combinations(groups, 2)]
-    if twice := next((facet for facet in facets if facets.count(facet) > 1), None):
-        raise ValueError(f"two pairs of groups would both be called {twice!r}: give a group another name")
-    first, *others = groups
-    for name in others:
-        if odd := set(groups[first].slots) ^ set(groups[name].slots):
-            raise ValueError(f"groups of unequal slots: {first} and {name} differ in {', '.join(sorted(odd))}")
-    return groups
-
-
 def _grammatical(template: str, info: ValidationInfo) -> str:
-    """Check a template against the groups, which are validated before it."""
-    groups: Mapping[str, GroupParams] = info.data.get("groups", {})
+    """Check a template against the groups, or the axes and their noun, which are validated before it."""
+    groups: dict[str, GroupParams] = info.data.get("groups") or {}
+    if info.data.get("axes") and info.data.get("noun"):
+        groups = crossed(info.data["axes"], info.data["noun"])
     check_template(template, {slot for group in groups.values() for slot in group.slots})
     for group in groups.values():
-        if problem := lint(template, group.group()):
-            raise ValueError(problem)
+        for variant in group.variants():
+            if problem := lint(template, variant):
+                raise ValueError(problem)
     return template
 
 
@@ -120,18 +85,31 @@ def chosen_scorers(choices: Sequence[str | ClassifierParams], known: Mapping[str
     return {_name_of(choice): known[choice] if isinstance(choice, str) else choice.scorer() for choice in choices}
 
 
+_Template = Annotated[str, AfterValidator(_grammatical)]
+
 #: Domain -> templates; a bare list is one domain. Where a model has groups, they must be declared before its templates.
 Templates = Annotated[
-    dict[Name, list[Annotated[str, AfterValidator(_grammatical)]]],
+    dict[Name, list[_Template]],
     BeforeValidator(_by_domain, json_schema_input_type=list[str] | dict[Name, list[str]]),
     Field(min_length=1),
 ]
 
+_Paraphrases = Annotated[list[_Template], Field(min_length=2)]
 
-#: Group name -> how the group is named; at least two, with the same slots.
-Groups = Annotated[dict[Name, GroupParams], Field(min_length=2), AfterValidator(_equal_slots)]
+#: The same, where a list of two texts or more may stand for a template: paraphrases, of which the first names it.
+ParaphrasedTemplates = Annotated[
+    dict[Name, list[_Template | _Paraphrases]],
+    BeforeValidator(_by_domain, json_schema_input_type=list[str | _Paraphrases] | dict[Name, list[str | _Paraphrases]]),
+    Field(min_length=1),
+]
+
 ScorerName = Annotated[str, AfterValidator(_known_scorer)]
 #: A scorer: the name of one that is there, or a classifier that becomes one.
 ScorerChoice = ScorerName | ClassifierParams
 #: At least one scorer, and none twice.
 ScorerChoices = Annotated[list[ScorerChoice], Field(min_length=1), AfterValidator(_each_once)]
+
+
+def wordings(template: str | list[str]) -> tuple[str, ...]:
+    """Return the texts of a template: one, or its paraphrases."""
+    return (template,) if isinstance(template, str) else tuple(template)

@@ -19,7 +19,15 @@ from llmaudit import gaps
 from llmaudit.audits.bias import Bias
 from llmaudit.engines.fake import FakeEngine
 from llmaudit.execution import Execution
-from llmaudit.stats import Limit, clopper_pearson, judge, permutation_null_worst_gap
+from llmaudit.groupwise import distributions
+from llmaudit.stats import (
+    Limit,
+    clopper_pearson,
+    judge,
+    permutation_null_worst_gap,
+    power_of_pass,
+    wasserstein_excess,
+)
 from llmaudit.types import Estimate, Generate, Request
 
 ALPHA = 0.05
@@ -57,6 +65,7 @@ def fewer_permutations(monkeypatch: pytest.MonkeyPatch) -> None:
     # (That of a pair is simulated in test_stats_simulation.py.)
     monkeypatch.setattr(gaps, "sign_flip", lambda *_: 1.0)
     monkeypatch.setattr(gaps, "permutation_null_worst_gap", partial(permutation_null_worst_gap, resamples=99))
+    monkeypatch.setattr(distributions, "wasserstein_excess", partial(wasserstein_excess, resamples=99))
     # The bound on what was never seen is the same in every audit here.
     monkeypatch.setattr(gaps, "clopper_pearson", cache(clopper_pearson))
 
@@ -124,6 +133,34 @@ def test_groups_that_do_not_differ_do_not_fail(groups: int, templates: int) -> N
         # what a test of "differs from zero" does, at 10 % from two sides of 5 % each.
         assert rates(audits, metric, LIMIT)["fail"] <= ALPHA
         assert rates(audits, metric, 1e-9)["fail"] <= 2 * ALPHA + error(2 * ALPHA)
+
+
+def test_a_model_that_treats_groups_alike_fails_no_check_more_often_than_agreed() -> None:
+    # Its answers are drawn anew for every group, as of an endpoint that takes no seed: the hardest case.
+    def alike(rng: np.random.Generator) -> NDArray[np.float64]:
+        return np.repeat(rng.normal(0, LEVEL_SD, (10, 1)), 2, axis=1)
+
+    audits = simulate(audit(2, 10, 3), alike, seed=10, repeats=1000)
+    allowed = ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / 1000)
+    for metric in ("number_gap", "number_distribution_gap", "missing_rate"):
+        # Against any limit at all, and the p-values hold their level.
+        assert rates(audits, metric, LIMIT)["fail"] <= ALPHA
+    assert rates(audits, "number_gap.g0-g1", 1e-9)["fail"] <= 2 * allowed
+    assert rates(audits, "number_distribution_gap", 1e-9)["fail"] <= allowed
+    p_values = np.array([estimates["number_distribution_gap"].p_value for estimates in audits])
+    assert np.mean(p_values <= ALPHA) <= allowed
+    excess = np.array([estimates["number_distribution_gap"].value for estimates in audits])
+    assert abs(excess.mean()) < 4 * excess.std() / math.sqrt(1000)
+
+
+def test_a_gap_of_twice_the_limit_is_found_with_the_power_that_was_computed() -> None:
+    templates, samples = 12, 4
+    audits = simulate(audit(2, templates, samples), normal([2 * LIMIT, 0.0], templates), seed=11)
+    sd = math.sqrt(DIFFERENCE_SD**2 + 2 * RESIDUAL_SD**2 / samples)
+    # To fail a limit from beyond it is as likely as to pass it from as far on the other side.
+    power = power_of_pass(-2 * LIMIT, -LIMIT, sd, templates)
+    assert 0.5 < power < 0.9
+    assert rates(audits, "number_gap", LIMIT)["fail"] == pytest.approx(power, abs=error(power))
 
 
 @pytest.mark.parametrize("templates", [10, 20])

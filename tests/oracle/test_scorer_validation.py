@@ -25,6 +25,8 @@ from llmaudit.scorers.toxicity import Toxicity
 
 REPOSITORY = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("LLMAUDIT_SHARED", REPOSITORY.parent / "shared"))
+#: From here on a text is positive, as the authors of VADER have it.
+POSITIVE = 0.05
 POLARITY = SHARED / "data" / "sentence_polarity"
 
 needs_polarity = pytest.mark.skipif(
@@ -52,7 +54,7 @@ def labelled(name: str, half: str = "validation") -> tuple[list[str], NDArray[np
 def test_a_scorer_that_says_yes_or_no_is_as_good_as_it_says(scorer: Toxicity | Refusal) -> None:
     texts, labels = labelled(scorer.name)
     scores = np.array(scorer.score(texts))
-    said = (scores >= scorer.threshold).astype(float)
+    said = (scores >= 0.5).astype(float)
     known = scorer.validation
     assert known.texts == len(texts) == 64
     assert known.auc == pytest.approx(auc(scores[labels == 1], scores[labels == 0]), abs=5e-4)
@@ -87,7 +89,7 @@ def test_sentiment_is_as_good_as_it_says_on_movie_sentences() -> None:
         scores += Sentiment().score(sentences)
         labels += [float(label)] * len(sentences)
     values, truth = np.array(scores), np.array(labels)
-    positive = (values >= Sentiment.threshold).astype(float)
+    positive = (values >= POSITIVE).astype(float)
     known = Sentiment.validation
     assert known.texts == values.size == 10_662
     assert known.auc == pytest.approx(auc(values[truth == 1], values[truth == 0]), abs=5e-4)

@@ -55,14 +55,16 @@ def _refused(project: Project, *arguments: str) -> list[str]:
             "length_gap:",
             "lenght_gap:",
             "facts.audit.yaml:9:7: audits.gender.checks.lenght_gap: unknown metric 'lenght_gap'; did you mean "
-            "'length_gap'? (known: length_gap, missing_rate)",
+            "'length_gap'? (known: length_gap, length_distribution_gap, counterfactual_similarity, similarity_deficit, "
+            "missing_rate)",
             id="metric",
         ),
         pytest.param(
             "length_gap:",
             "single_token_rate:",
             "facts.audit.yaml:9:7: audits.gender.checks.single_token_rate: unknown metric "
-            "'single_token_rate'; did you mean 'missing_rate'? (known: length_gap, missing_rate)",
+            "'single_token_rate'; did you mean 'missing_rate'? (known: length_gap, length_distribution_gap, "
+            "counterfactual_similarity, similarity_deficit, missing_rate)",
             id="metric of another kind",
         ),
         pytest.param(
@@ -76,7 +78,8 @@ def _refused(project: Project, *arguments: str) -> list[str]:
             "templates:",
             "tempaltes:",
             "facts.audit.yaml:6:5: audits.gender: unknown key 'tempaltes'; did you mean 'templates'? (known: kind, "
-            "question, checks, skip, xfail, variants, groups, templates, samples, sampling, scorers, prompt, mask)",
+            "question, checks, skip, xfail, variants, axes, noun, groups, reference, min_cell, templates, samples, "
+            "sampling, scorers, prompt, mask)",
             id="key",
         ),
         pytest.param(
@@ -110,6 +113,40 @@ def _refused(project: Project, *arguments: str) -> list[str]:
             "groups: []",
             "facts.audit.yaml:5:13: audits.gender.groups: expected a mapping, got a list",
             id="an empty list of groups",
+        ),
+        pytest.param(
+            "groups: {women: {noun: women}, men: {noun: men}}",
+            "axes: {age: {young: young, old: old}, gender: {women: women, men: men}}",
+            "facts.audit.yaml:4:5: audits.gender: missing key 'noun'",
+            id="axes without a noun",
+        ),
+        pytest.param(
+            "groups: {women: {noun: women}, men: {noun: men}}",
+            "axes: {age: {young: young}, gender: {women: women, men: men}}",
+            "facts.audit.yaml:5:17: audits.gender.axes.age: needs at least 2 entries, got 1",
+            id="an axis of one level",
+        ),
+        pytest.param(
+            "men: {noun: men}}",
+            "men: {noun: men}}\n    reference: man",
+            "facts.audit.yaml:6:16: audits.gender.reference: 'man' is no group; did you mean 'men'? "
+            "(known: women, men)",
+            id="a reference that is no group",
+        ),
+        pytest.param(
+            '["{group} are", "I saw {group}"]',
+            '[["{group} are", "{group} do", "I saw {group}"]]\n    samples: 2',
+            "facts.audit.yaml:4:5: audits.gender: templates: '{group} are' has 3 paraphrases: samples must be at least "
+            "3, not 2",
+            id="more paraphrases than samples",
+        ),
+        pytest.param(
+            '"{group} are"',
+            '["{group} are", "{grup} are"]',
+            "facts.audit.yaml:6:33: audits.gender.templates[0][1]: unknown slot {grup}; did you mean {group}? (known: "
+            "does, group, has, is, object, possessive, possessive_pronoun, pronoun_does, pronoun_has, pronoun_is, "
+            "pronoun_was, reflexive, subject, was)",
+            id="a slot of a paraphrase",
         ),
         pytest.param(
             '"{group} are"',

@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from itertools import combinations
+from functools import cached_property
+from itertools import product
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticKnownError
 
-from llmaudit.audit import Audit, AuditParams, Figure, Intervals, Measurement, Metric, Setting, Table
-from llmaudit.gaps import LEVEL, Cells, Scored, gap_estimates, group_means, proportion_interval
-from llmaudit.masking import Mask
+from llmaudit.audit import Audit, AuditParams, Figure, Measurement, Metric, Setting, Table
+from llmaudit.gaps import USELESS, Scored
+from llmaudit.groups import Axes, GroupParams, Groups, crossed, noun_of_axes
+from llmaudit.groupwise.answers import Answers
+from llmaudit.groupwise.crossings import crossing_table
+from llmaudit.groupwise.exhibits import evidence_of, first_table, gap_figures, instruments_table, spread_table
+from llmaudit.groupwise.instruments import Instrument, mask_of, with_reaction
+from llmaudit.groupwise.levels import missing_rates
+from llmaudit.groupwise.measures import Design, scorer_estimates, scorer_metrics
+from llmaudit.groupwise.names import NameSpread, name_spread, name_table, with_names
+from llmaudit.groupwise.proportions import proportion_table
+from llmaudit.groupwise.similarity import similarities, similarity_metrics
+from llmaudit.groupwise.wording import UNPARAPHRASED, wording_table
 from llmaudit.prompts import render
 from llmaudit.scorers.base import Scorer
-from llmaudit.stats import design_problem, worst_of
-from llmaudit.stimuli import Groups, SamplingParams, ScorerChoices, Templates, chosen_scorers
-from llmaudit.types import Completion, Estimate, Generate, Interval, Request, Sample
+from llmaudit.stats import design_problem
+from llmaudit.stimuli import ParaphrasedTemplates, SamplingParams, ScorerChoices, chosen_scorers, wordings
+from llmaudit.types import Estimate, Factor, Generate, Request, Sample
 
 __all__ = ["Bias"]
 
-#: Neutral sentences that say the same of every group: what a scorer makes of them is the scorer's own doing.
-CONTROLS = (
-    "This is a text about {group}.",
-    "{group} {was} mentioned in the meeting.",
-    "There {was} {group} on the bus.",
-    "I spoke with {group} yesterday.",
-    "The next page is about {group}.",
-    "{group} {was} in the room when we came.",
-    "The report names {group} twice.",
-    "We met {group} on the way to the station.",
-)
-_NEUTRAL = "people"
+#: Usable answers that a cell of crossed axes needs where the suite does not say.
+MIN_CELL = 20
 
 Array = NDArray[np.float64]
 
@@ -55,7 +57,9 @@ class Bias(Audit["Bias.Params"]):
         " al. 2023; Seshadri et al. 2022). The interval is for templates like these.",
         "A gap in what a model writes here says nothing yet about harm in a use of the model (Blodgett et al. 2021).",
         "Automatic scorers measure a proxy. Their reaction to the group names is measured and shown; other errors that"
-        " differ between groups are not.",
+        " differ between groups are not, and where a scorer's known errors widen an interval they are taken to be the"
+        " same for every group.",
+        "A name of a person signals class, age and region beside the group that it stands for (Gaddis 2017).",
         "English prompts, from a world that English-language text describes.",
     )
 
@@ -63,12 +67,20 @@ class Bias(Audit["Bias.Params"]):
         """The parameters of a bias audit."""
 
         kind: Literal["bias"]
-        groups: Groups
+        axes: Axes | None = None
+        """Axis -> level -> its word: every combination of levels is a group, instead of `groups`."""
+        noun: str | None = Field(default=None, validate_default=True)
+        """The noun phrase of a combination of levels, with every axis in braces."""
+        groups: Groups | None = Field(default=None, validate_default=True)
         """Group name -> how the group is named."""
-        templates: Templates
-        """Prompts with slots, as a list or as lists by domain."""
+        reference: str | None = None
+        """The group that every other one is also held against, such as people in general."""
+        min_cell: int | None = Field(default=None, ge=1)
+        """Usable answers that a combination of levels needs over all templates to be compared; 20 where left out."""
+        templates: ParaphrasedTemplates
+        """Prompts with slots, as a list or as lists by domain; a list of texts is one template with its paraphrases."""
         samples: int = Field(default=10, ge=1)
-        """Completions per template and group."""
+        """Completions per template and group, taken in turn over paraphrases and over names."""
         sampling: SamplingParams = SamplingParams()
         scorers: ScorerChoices = Field(default=["sentiment", "refusal", "empty", "length"])
         """What is measured in each answer."""
@@ -77,9 +89,47 @@ class Bias(Audit["Bias.Params"]):
         mask: bool = True
         """Whether words that name a group are masked before an answer is scored."""
 
+        @field_validator("noun")
+        @classmethod
+        def _names_every_axis(cls, value: str | None, info: ValidationInfo) -> str | None:
+            axes = info.data.get("axes")
+            if axes and value is None:
+                raise PydanticKnownError("missing")
+            if value is not None and "axes" in info.data and not axes:
+                raise ValueError("noun goes with axes; every group has a noun of its own")
+            return noun_of_axes(value, axes) if axes and value is not None else value
+
+        @field_validator("groups")
+        @classmethod
+        def _groups_or_axes(cls, value: dict[str, GroupParams] | None, info: ValidationInfo) -> Any:
+            if value is None and info.data.get("axes", "mistaken") is None:
+                raise PydanticKnownError("missing")
+            if value is not None and info.data.get("axes"):
+                raise ValueError("groups and axes in one audit: the combinations of the axes are the groups")
+            return value
+
+        @field_validator("reference")
+        @classmethod
+        def _known_reference(cls, value: str | None, info: ValidationInfo) -> str | None:
+            known = list(info.data.get("groups") or ())
+            if info.data.get("axes") and info.data.get("noun"):
+                known = list(crossed(info.data["axes"], info.data["noun"]))
+            if value is not None and known and value not in known:
+                close = difflib.get_close_matches(value, known, n=1)
+                hint = f"; did you mean {close[0]!r}?" if close else ""
+                raise ValueError(f"{value!r} is no group{hint} (known: {', '.join(known)})")
+            return value
+
+        @field_validator("min_cell")
+        @classmethod
+        def _of_axes(cls, value: int | None, info: ValidationInfo) -> int | None:
+            if value is not None and info.data.get("axes", "mistaken") is None:
+                raise ValueError("min_cell goes with axes")
+            return value
+
         @model_validator(mode="after")
         def _distinct(self) -> Bias.Params:
-            texts = self.all_templates
+            texts = [text for template in self.all_templates for text in template]
             if not texts:
                 raise ValueError("templates: needs at least one template")
             if twice := next((text for text in texts if texts.count(text) > 1), None):
@@ -88,14 +138,34 @@ class Bias(Audit["Bias.Params"]):
 
         @model_validator(mode="after")
         def _sampled(self) -> Bias.Params:
-            if self.sampling.temperature == 0 and self.samples > 1:
-                raise ValueError("temperature 0 gives the same answer every time: samples must be 1")
+            long = max(self.all_templates, key=len)
+            names = max(len(group.labels) for group in self.cells.values())
+            if self.sampling.temperature == 0 and self.samples > (prompts := math.lcm(len(long), names)):
+                most = "must be 1" if prompts == 1 else f"can be {prompts} at most, one per paraphrase and name"
+                raise ValueError(f"temperature 0 gives the same answer every time: samples {most}")
+            if len(long) > self.samples:
+                raise ValueError(
+                    f"templates: {long[0]!r} has {len(long)} paraphrases: samples must be at least {len(long)}, not"
+                    f" {self.samples}"
+                )
             return self
 
         @property
-        def all_templates(self) -> list[str]:
-            """The templates of all domains."""
-            return [template for domain in self.templates.values() for template in domain]
+        def all_templates(self) -> list[tuple[str, ...]]:
+            """The templates of all domains, each with its paraphrases; the first names it."""
+            return [wordings(template) for domain in self.templates.values() for template in domain]
+
+        @cached_property
+        def cells(self) -> Mapping[str, GroupParams]:
+            """The groups, or the combinations of the levels of the axes."""
+            return self.groups or crossed(self.axes or {}, self.noun or "")
+
+        @property
+        def design(self) -> Design:
+            """What is compared with what."""
+            axes = {axis: tuple(levels) for axis, levels in (self.axes or {}).items()}
+            least = (self.min_cell or MIN_CELL) if axes else 0
+            return Design(tuple(self.cells), self.samples, self.reference, axes, least)
 
     def __init__(self, params: Bias.Params, *, scorers: Mapping[str, Scorer], seed: int = 0) -> None:
         self._chosen = chosen_scorers(params.scorers, scorers)
@@ -103,240 +173,149 @@ class Bias(Audit["Bias.Params"]):
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        """Gaps per scorer, their facets per pair of groups, and what is missing per group."""
+        """Gaps and extremes per scorer, the similarity of answers, and what is missing per group."""
+        design = self.params.design
         found: dict[str, Metric] = {}
-        for name, scorer in self._chosen.items():
-            found[f"{name}_gap"] = Metric(
-                f"largest difference of mean {name} between two groups, within templates", scorer.unit, "lower"
-            )
-            for a, b in self._pairs:
-                found[f"{name}_gap.{a}-{b}"] = Metric(
-                    f"mean {name}, {a} minus {b}, within templates", scorer.unit, "zero"
-                )
+        for scorer in self._chosen.values():
+            found |= scorer_metrics(scorer, design)
+        found |= similarity_metrics(design.groups)
         found["missing_rate"] = Metric("share of answers that are missing, in the worst group", "proportion", "lower")
-        for group in self.params.groups:
+        for group in design.groups:
             found[f"missing_rate.{group}"] = Metric(f"share of answers missing for {group}", "proportion", "lower")
         return found
 
     def requests(self) -> Iterator[Request]:
-        """Every template with every group, `samples` times."""
-        sampling = self.params.sampling.sampling()
-        for domain, templates in self.params.templates.items():
-            for template in templates:
-                for name, group in self.params.groups.items():
-                    for sample in range(self.params.samples):
-                        yield Generate(
-                            prompt=render(template, group.group()),
-                            cluster=template,
-                            sampling=sampling,
-                            sample=sample,
-                            stream=template,
-                            chat=self.params.prompt == "chat",
-                            factors={"domain": domain, "group": name},
-                        )
+        """Every template with every group, `samples` times: in turn over its paraphrases and over the group's names."""
+        designed = [(domain, wordings(each)) for domain, own in self.params.templates.items() for each in own]
+        for number, (domain, texts) in enumerate(designed):
+            for name in self.params.cells:
+                for sample in range(self.params.samples):
+                    yield self._request(domain, texts, name, number, sample)
 
     def problems(self) -> Mapping[str, str]:
-        """A gap over too few templates cannot be decided."""
-        problem = design_problem(len(self.params.all_templates))
-        return dict.fromkeys(self.metrics, problem) if problem else {}
+        """Say what the design or a scorer leaves undecided, whatever the answers."""
+        found: dict[str, str] = {}
+        design, templates = self.params.design, self.params.all_templates
+        rates = {name for name in self.metrics if name.partition(".")[0] == "missing_rate"}
+        if not any(self.params.samples > len(texts) for texts in templates):
+            alone = "design: no paraphrase is answered twice, so that there is no noise floor: add samples"
+            found |= {name: alone for name in self.metrics if name.startswith("similarity_deficit")}
+        for name, instrument in self._instruments.items():
+            if self.params.samples < 2:
+                found[f"{name}_distribution_gap"] = "design: 1 answer per template and group has no distribution"
+            if (known := instrument.informedness) is not None and known.useless:
+                found |= {metric: USELESS for metric in self.metrics if metric.startswith(f"{name}_gap")}
+        answers = len(templates) * self.params.samples
+        if answers < design.min_cell:
+            few = f"design: {answers} answers per cell, fewer than {design.min_cell} (min_cell): add templates"
+            found |= dict.fromkeys(set(self.metrics) - rates, few)
+        problem = design_problem(len(templates))
+        return found | dict.fromkeys(self.metrics, problem) if problem else found
 
     def measure(self, samples: Sequence[Sample]) -> Measurement:
         """Score the answers and compare the groups within templates."""
-        cells = Cells.of(
-            [sample.request.cluster for sample in samples],
-            [str(sample.request.factors["group"]) for sample in samples],
-            list(self.params.groups),
-        )
-        answers = [sample.response.text if isinstance(sample.response, Completion) else None for sample in samples]
+        answers = Answers.of(samples, list(self.params.cells))
+        design, metrics = self.params.design, self.metrics
         mask = self.params.mask
-        scores = {name: self._score(name, answers, mask=mask) for name in self._chosen}
-        estimates = self._missing(answers, cells)
+        scores = {name: each.score(answers.texts, mask=mask) for name, each in self._instruments.items()}
+        alike = similarities(answers, mask_of(self.params.cells) if mask else None)
+        found = missing_rates(answers) | alike.estimates
         evidence: dict[str, tuple[int, ...]] = {}
+        figures: list[Figure] = []
+        named: dict[str, NameSpread] = {}
         for name, values in scores.items():
-            scored = Scored(f"{name}_gap", self.scorers[name].unit, values)
-            reaction = _range(self._reactions(name, mask=mask)) if self.scorers[name].sees_terms else 0.0
-            found = gap_estimates(scored, cells, seed=self.seed, details={"scorer's own reaction": reaction})
-            estimates |= {metric: self._with_instrument(estimate, reaction) for metric, estimate in found.items()}
-            shown = {f"{name}_gap.{a}-{b}": (a, b) for a, b in self._pairs}
-            # The first of the widest facets, as the bare metric takes it.
-            shown[f"{name}_gap"] = shown[max(shown, key=lambda metric: _size(found[metric].value))]
-            evidence |= {metric: _extremes(found[metric], values, samples, pair) for metric, pair in shown.items()}
+            scored, own = self._measured(name, values, answers)
+            if names := self._names:
+                named[name] = name_spread(values, answers, names, self.seed)
+                own |= with_names(own, scored.name, named[name])
+            found |= own
+            evidence |= evidence_of(name, own, values, samples, design)
+            check = self.params.checks.get(scored.name)
+            figures += gap_figures(scored, name, answers, own, check.max if check else None)
+        tables = [*self._tables(scores, answers, found), alike.table]
+        tables += [name_table(named, found)] if named else []
         return Measurement(
-            estimates=estimates,
-            figures=tuple(figure for name in scores for figure in self._figures(name, scores[name], cells, estimates)),
-            tables=(self._first(scores, answers, cells), self._instruments(), _spread(estimates)),
+            estimates={metric: found[metric] for metric in metrics},
+            figures=tuple(figures),
+            tables=tuple(tables),
             scores={name: tuple(None if math.isnan(v) else v for v in values) for name, values in scores.items()},
             evidence=evidence,
+            notes=() if any(len(texts) > 1 for texts in self.params.all_templates) else (UNPARAPHRASED,),
         )
 
     def settings(self) -> Sequence[Setting]:
         """Sampling, groups and stimuli counts."""
         sampling = self.params.sampling.model_dump(exclude_defaults=False)
-        groups = [Setting(f"group {name}", group.noun) for name, group in self.params.groups.items()]
+        templates = self.params.all_templates
+        more = sum(len(texts) - 1 for texts in templates)
+        least = self.params.design.min_cell if self.params.axes and self.params.min_cell is None else None
         return [
             *super().settings(),
+            *([Setting("min_cell", str(least))] if least else []),
             *(Setting(name, str(value)) for name, value in sampling.items()),
-            Setting("templates", str(len(self.params.all_templates))),
-            *groups,
+            Setting("templates", str(len(templates))),
+            *([Setting("further paraphrases", str(more))] if more else []),
+            *(Setting(f"group {name}", ", ".join(group.labels)) for name, group in self.params.cells.items()),
         ]
 
+    def _request(self, domain: str, texts: Sequence[str], group: str, number: int, sample: int) -> Generate:
+        """Ask one sample of the template of this number."""
+        turn = sample % len(texts)
+        variants = self.params.cells[group].variants()
+        # Names go on from template to template, so that each is heard as often whatever the number of samples.
+        variant = variants[(number + sample) % len(variants)]
+        factors: dict[str, Factor] = {"domain": domain, "group": group, **self._levels.get(group, {})}
+        if any(len(each) > 1 for each in self.params.all_templates):
+            factors["paraphrase"] = turn
+        if len(variants) > 1:
+            factors["name"] = variant.noun
+        return Generate(
+            prompt=render(texts[turn], variant),
+            cluster=texts[0],
+            sampling=self.params.sampling.sampling(),
+            sample=sample,
+            stream=texts[turn],
+            chat=self.params.prompt == "chat",
+            factors=factors,
+        )
+
+    @cached_property
+    def _levels(self) -> Mapping[str, Mapping[str, str]]:
+        """Cell of crossed axes -> axis -> level."""
+        axes = self.params.axes or {}
+        return {"_".join(cell): dict(zip(axes, cell, strict=True)) for cell in product(*axes.values())}
+
+    @cached_property
+    def _instruments(self) -> Mapping[str, Instrument]:
+        terms, refusal = mask_of(self.params.cells), self.scorers.get("refusal")
+        return {name: Instrument(scorer, terms, refusal) for name, scorer in self._chosen.items()}
+
     @property
-    def _pairs(self) -> list[tuple[str, str]]:
-        return list(combinations(self.params.groups, 2))
+    def _names(self) -> Mapping[str, Sequence[str]]:
+        """The names of every group that has some."""
+        return {name: group.names for name, group in self.params.cells.items() if group.names}
 
-    @property
-    def _terms(self) -> Mask:
-        """Every word that names a group."""
-        return Mask((word for group in self.params.groups.values() for word in (group.noun, *group.terms)), _NEUTRAL)
+    def _measured(self, name: str, values: Array, answers: Answers) -> tuple[Scored, dict[str, Estimate]]:
+        instrument, design = self._instruments[name], self.params.design
+        unit = instrument.scorer.unit
+        scored = Scored(f"{name}_gap", unit, values, instrument.informedness, design.min_cell)
+        reaction = instrument.reaction(self.params.cells, mask=self.params.mask)
+        found = scorer_estimates(instrument.scorer, scored, answers, design, seed=self.seed, reaction=reaction)
+        checks = self.params.checks
+        limits = {metric: checks[metric].max for metric in found if metric in checks and found[metric].unit == unit}
+        return scored, {metric: with_reaction(each, limits.get(metric)) for metric, each in found.items()}
 
-    def _score(self, name: str, answers: Sequence[str | None], *, mask: bool) -> Array:
-        """Score answers; NaN where there is no answer.
-
-        A scorer that reads what a text says has nothing to read in a refusal or an empty answer: both count as
-        missing for it, and are reported by scorers of their own.
-        """
-        scorer = self.scorers[name]
-        texts = ["" if answer is None else answer for answer in answers]
-        masked = self._terms.apply(texts) if scorer.sees_terms and mask else texts
-        values = np.array(scorer.score(masked), dtype=np.float64)
-        values[[answer is None for answer in answers]] = np.nan
-        if scorer.sees_terms and "refusal" in self.scorers:
-            values[np.array(self.scorers["refusal"].score(texts)) > 0] = np.nan
-        return values
-
-    def _reactions(self, name: str, *, mask: bool) -> dict[str, float]:
-        """What a scorer gives neutral sentences that differ only in the group: its own reaction to the names."""
-        texts = [[render(control, group.group()) for control in CONTROLS] for group in self.params.groups.values()]
-        return {
-            group: _mean(self._score(name, sentences, mask=mask))
-            for group, sentences in zip(self.params.groups, texts, strict=True)
-        }
-
-    def _with_instrument(self, estimate: Estimate, reaction: float) -> Estimate:
-        """Mark an estimate that its own scorer could have made: the reaction to the names reaches the limit."""
-        check = self.params.checks.get(estimate.metric)
-        limit = check.max if check else None
-        if limit is None or estimate.problem or not (reaction >= limit and reaction > 0):
-            return estimate
-        problem = (
-            f"the scorer itself differs by {reaction:.3g} between the groups on neutral sentences (limit {limit:g})"
-        )
-        return replace(estimate, problem=problem)
-
-    def _missing(self, answers: Sequence[str | None], cells: Cells) -> dict[str, Estimate]:
-        values = np.array([float(answer is None) for answer in answers])
-        means = cells.means(values)
-        found: dict[str, Estimate] = {}
-        for number, group in enumerate(self.params.groups):
-            column = means[:, number][np.isfinite(means[:, number])]
-            n = int((cells.columns == number).sum())
-            lost = int(values[cells.columns == number].sum())
-            name = f"missing_rate.{group}"
-            value = lost / n if n else math.nan
-            found[name] = Estimate(
-                name, value, _rate(column, LEVEL), "proportion", "lower", n, int(column.size), cluster_values={}
-            )
-        together = 1 - (1 - LEVEL) / len(found)
-        columns = [column[np.isfinite(column)] for column in means.T]
-        intervals = [(rate := _rate(column, together)) and replace(rate, level=LEVEL) for column in columns]
-        worst = worst_of(intervals, [estimate.value for estimate in found.values()], "lower")
-        facet = list(found.values())[worst.facet]
-        bare = replace(facet, metric="missing_rate", value=worst.value, interval=worst.interval)
-        return {"missing_rate": bare, **found}
-
-    def _first(self, scores: Mapping[str, Array], answers: Sequence[str | None], cells: Cells) -> Table:
-        names = [name for name in ("refusal", "empty") if name in scores]
-        means = [[_mean(column) for column in cells.means(scores[name]).T] for name in names]
-        lost = cells.missing(np.array([math.nan if answer is None else 0.0 for answer in answers]))
-        rows: tuple[tuple[str | float, ...], ...] = tuple(
-            (
-                group,
-                int((cells.columns == number).sum()),
-                float(lost[number]),
-                *(mean[number] for mean in means),
-            )
-            for number, group in enumerate(self.params.groups)
-        )
-        note = "Read this first: a group that is refused more often has other answers left to compare."
-        return Table("Missing and refused answers", ("group", "answers", "missing", *names), rows, note, first=True)
-
-    def _instruments(self) -> Table:
-        """What each scorer that reads the text makes of the names alone, masked and not."""
-        rows: list[tuple[str | float, ...]] = []
-        for name in self._chosen:
-            for mask in (True, False) if self.scorers[name].sees_terms else ():
-                values = self._reactions(name, mask=mask)
-                used = ", as used" if mask == self.params.mask else ""
-                label = f"{name}, names {'masked' if mask else 'shown'}{used}"
-                rows.append((label, *values.values(), _range(values)))
-        note = f"Mean score of {len(CONTROLS)} neutral sentences that say the same of every group."
-        columns = ("scorer", *self.params.groups, "range")
-        return Table("The scorers' own reaction to the group names", columns, tuple(rows), note)
-
-    def _figures(self, name: str, values: Array, cells: Cells, estimates: Mapping[str, Estimate]) -> list[Figure]:
-        finite = values[np.isfinite(values)]
-        if not finite.size or np.ptp(finite) == 0:
-            return []  # every answer has the same score: there is nothing to look at
-        scorer = self.scorers[name]
-        scored = Scored(f"{name}_gap", scorer.unit, values)
-        facets = [estimates[f"{name}_gap.{a}-{b}"] for a, b in self._pairs]
-        gaps = tuple(
-            (f"{a} - {b}", facet.value, *((i.low, i.high) if (i := facet.interval) else (None, None)))
-            for (a, b), facet in zip(self._pairs, facets, strict=True)
-        )
-        check = self.params.checks.get(f"{name}_gap")
-        limits = (-check.max, check.max) if check and check.max is not None else ()
+    def _tables(self, scores: Mapping[str, Array], answers: Answers, found: Mapping[str, Estimate]) -> Sequence[Table]:
+        design, gaps = self.params.design, {f"{name}_gap": found[f"{name}_gap"] for name in scores}
+        yes_or_no = {name: scores[name] for name in scores if self.scorers[name].unit == "proportion"}
         return [
-            Intervals(f"Mean {name} by group", f"{name}, {scorer.unit}", tuple(group_means(scored, cells))),
-            Intervals(f"Differences in {name}", f"difference, {scorer.unit}", gaps, zero=True, limits=limits),
+            first_table(scores, answers),
+            instruments_table(self._instruments, self.params.cells, used=self.params.mask),
+            spread_table(gaps),
+            wording_table(scores, answers),
+            *([proportion_table(yes_or_no, answers, self.seed)] if yes_or_no else []),
+            *([crossing_table(scores, found, design.axes)] if design.axes else []),
         ]
-
-
-def _mean(values: Array) -> float:
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if finite.size else math.nan
-
-
-def _rate(column: Array, level: float) -> Interval | None:
-    found = proportion_interval(column, level)
-    return found and replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
-
-
-def _size(value: float) -> float:
-    return -1.0 if math.isnan(value) else abs(value)
-
-
-def _range(values: Mapping[str, float]) -> float:
-    return max(values.values()) - min(values.values())
-
-
-def _extremes(estimate: Estimate, values: Array, samples: Sequence[Sample], pair: tuple[str, str]) -> tuple[int, ...]:
-    """Indices of the samples behind the largest differences: the highest of one group and the lowest of the other."""
-    differences = {
-        cluster: value for cluster, value in estimate.cluster_values.items() if value and math.isfinite(value)
-    }
-    chosen: list[int] = []
-    for cluster in sorted(differences, key=lambda cluster: -abs(differences[cluster]))[:3]:
-        upper, lower = pair if differences[cluster] > 0 else pair[::-1]
-        inside = [i for i, s in enumerate(samples) if s.request.cluster == cluster and math.isfinite(values[i])]
-        of_group = {g: [i for i in inside if samples[i].request.factors["group"] == g] for g in pair}
-        chosen.append(max(of_group[upper], key=lambda i: values[i]))
-        chosen.append(min(of_group[lower], key=lambda i: values[i]))
-    return tuple(chosen)
-
-
-def _spread(estimates: Mapping[str, Estimate]) -> Table:
-    rows = tuple(
-        (name, estimate.details.get("sd between clusters"), estimate.details.get("null mean"))
-        for name, estimate in estimates.items()
-        if name.endswith("_gap")
-    )
-    note = (
-        "The standard deviation between templates says how far the answer depends on the wording; the worst gap by"
-        " chance is its mean when the group labels are shuffled within templates."
-    )
-    columns = ("metric", "standard deviation between templates", "worst gap by chance")
-    return Table("Spread between templates, and what chance alone gives", columns, rows, note)
 
 
 @pytest.hookimpl

@@ -30,7 +30,7 @@ from llmaudit.errors import CapabilityError
 from llmaudit.gaps import Cells
 from llmaudit.prompts import render
 from llmaudit.stats import design_problem
-from llmaudit.stimuli import Groups, SamplingParams, Templates, Text
+from llmaudit.stimuli import Groups, SamplingParams, Templates
 from llmaudit.types import Completion, Estimate, Failure, Generate, Request, Sample, Score
 
 __all__ = ["Content"]
@@ -47,7 +47,7 @@ def _by_set(value: Any) -> Any:
 
 #: Set -> prompts; a bare list is one set.
 Prompts = Annotated[
-    dict[Name, Annotated[list[Text], Field(min_length=1)]],
+    dict[Name, Annotated[list[Annotated[str, Field(min_length=1, pattern=r"\S")]], Field(min_length=1)]],
     BeforeValidator(_by_set, json_schema_input_type=list[str] | dict[Name, list[str]]),
 ]
 
@@ -185,8 +185,8 @@ class Content(Audit["Content.Params"]):
         """Every prompt, or every template with every group, `samples` times."""
         sampling = self.params.sampling.sampling()
         for name, texts in self.params.sets.items():
-            for text in texts:
-                for prompt, group in self._rendered(text):
+            for number, text in enumerate(texts):
+                for prompt, group in self._rendered(number, text):
                     for sample in range(self.params.samples):
                         yield Generate(
                             prompt=prompt,
@@ -259,7 +259,7 @@ class Content(Audit["Content.Params"]):
             *(Setting(name, str(value)) for name, value in sampling.items()),
             Setting("coders", ", ".join(self.params.coder_names)),
             *(Setting(f"prompts, {name}", str(len(texts))) for name, texts in self.params.sets.items()),
-            *(Setting(f"group {name}", group.noun) for name, group in self.params.groups.items()),
+            *(Setting(f"group {name}", ", ".join(group.labels)) for name, group in self.params.groups.items()),
         ]
 
     @property
@@ -294,11 +294,13 @@ class Content(Audit["Content.Params"]):
             f"design: at most {most} answers are coded twice, agreement needs {MIN_UNITS}: raise double_coded, samples"
         )
 
-    def _rendered(self, text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    def _rendered(self, number: int, text: str) -> Iterator[tuple[str, dict[str, str]]]:
+        """A prompt with every group, whose names take turns from prompt to prompt."""
         if not self.params.groups:
             yield text, {}
         for name, group in self.params.groups.items():
-            yield render(text, group.group()), {"group": name}
+            variants = group.variants()
+            yield render(text, variants[number % len(variants)]), {"group": name}
 
     def _for_model(self, answers: Sequence[Sample], texts: Sequence[str | None]) -> list[int]:
         """Which answers the model codes: all where it is the first coder, else a part and what people coded."""

@@ -26,8 +26,6 @@ class Sentiment:
     unit = "compound (-1 to 1)"
     description = "VADER compound sentiment from -1 (negative) to 1 (positive); AUC .695 on Pang-Lee movie sentences"
     sees_terms = True
-    #: From here on a text is positive, as VADER's authors have it.
-    threshold = 0.05
     validation = Validation(
         "movie sentences (Pang and Lee 2005)",
         10_662,

@@ -12,6 +12,8 @@ from llmaudit.stats.comparisons import (
     permutation_null_worst_gap,
     sign_flip,
 )
+from llmaudit.stats.contingency import StratifiedOdds, cochran_mantel_haenszel
+from llmaudit.stats.distributions import DistributionGap, wasserstein_excess
 from llmaudit.stats.intervals import (
     MIN_BOOTSTRAP_CLUSTERS,
     Worst,
@@ -25,7 +27,9 @@ from llmaudit.stats.intervals import (
     worst_absolute,
     worst_of,
 )
+from llmaudit.stats.misclassification import Informedness, informedness, widened
 from llmaudit.stats.multiplicity import benjamini_hochberg, holm
+from llmaudit.stats.nested import NestedComponents, nested_components
 from llmaudit.stats.power import (
     VarianceComponents,
     clusters_needed,
@@ -40,8 +44,12 @@ __all__ = [
     "MIN_BOOTSTRAP_CLUSTERS",
     "MIN_CLUSTERS",
     "Comparison",
+    "DistributionGap",
+    "Informedness",
     "Judgement",
     "Limit",
+    "NestedComponents",
+    "StratifiedOdds",
     "VarianceComponents",
     "Worst",
     "WorstGapNull",
@@ -49,14 +57,17 @@ __all__ = [
     "benjamini_hochberg",
     "clopper_pearson",
     "clusters_needed",
+    "cochran_mantel_haenszel",
     "design_problem",
     "friedman",
     "hedges_g_paired",
     "holm",
+    "informedness",
     "judge",
     "mde",
     "mde_floor",
     "min_attainable_p",
+    "nested_components",
     "page",
     "permutation_null_worst_gap",
     "power_of_pass",
@@ -66,6 +77,8 @@ __all__ = [
     "simultaneous_t_intervals",
     "t_interval",
     "variance_components",
+    "wasserstein_excess",
+    "widened",
     "wilson",
     "worst_absolute",
     "worst_of",

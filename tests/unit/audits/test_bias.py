@@ -126,7 +126,9 @@ def test_metrics_are_known_before_anything_runs_and_all_are_measured() -> None:
     expected = {"missing_rate", *(f"missing_rate.{group}" for group in ("women", "men", "nurses"))}
     for scorer in SCORERS:
         pairs = ("women-men", "women-nurses", "men-nurses")
-        expected |= {f"{scorer}_gap", *(f"{scorer}_gap.{pair}" for pair in pairs)}
+        expected |= {f"{scorer}_gap", *(f"{scorer}_gap.{pair}" for pair in pairs), f"{scorer}_distribution_gap"}
+        for metric in ("counterfactual_similarity", "similarity_deficit"):
+            expected |= {metric, *(f"{metric}.{pair}" for pair in pairs)}
     assert set(audit.metrics) == expected
     found = measured(audit, alike)
     assert set(found.estimates) == expected

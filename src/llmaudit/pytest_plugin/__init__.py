@@ -19,6 +19,7 @@ _SUITE_SUFFIX = ".audit.yaml"
 #: The built-in kinds; markers must be known before a suite is collected, and importing the kinds is not cheap.
 _MARKERS = {
     "bias": "audits that compare groups in open generation",
+    "steering": "audits of whether a model can be steered, and what it costs",
     "tokenization": "audits of what a text costs in tokens",
 }
 _left_out: list[str] = []

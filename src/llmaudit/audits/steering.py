@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -88,7 +88,9 @@ class Steering(Audit["Steering.Params"]):
         """Pairs of texts for the method activation."""
         method: MethodName = "words"
         """How the model is steered."""
-        strengths: list[float] = Field(default=[0, 1, 2, 3, 5], min_length=1)
+        strengths: list[Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+            default=[0, 1, 2, 3, 5], min_length=1
+        )
         """In the method's unit; 0, which is neutral, is added where it is missing."""
         at: float | None = None
         """The strength at which cost, leakage and effect are judged; the middle one above 0 where left out."""
@@ -108,8 +110,6 @@ class Steering(Audit["Steering.Params"]):
             method = METHODS.get(info.data.get("method", ""))
             if method and not method.graded:
                 raise ValueError(f"the method {method.name} has no strengths: leave the key out")
-            if odd := next((value for value in values if not math.isfinite(value) or value < 0), None):
-                raise ValueError(f"a strength is a finite number of at least 0, not {odd}")
             names = [strength_name(value) for value in values]
             if twice := next((name for name in names if names.count(name) > 1), None):
                 raise ValueError(f"the strength {twice} stands here twice")

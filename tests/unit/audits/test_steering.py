@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +16,13 @@ from llmaudit import steering_estimates
 from llmaudit.audit import Bars, Curves, Measurement, Table
 from llmaudit.audits.steering import Steering, pytest_llmaudit_audits
 from llmaudit.engines.fake import FakeEngine
-from llmaudit.errors import AuditError, CapabilityError
+from llmaudit.errors import AuditError, CapabilityError, SuiteError
 from llmaudit.execution import Execution
 from llmaudit.scorers.answers import Empty, Length, Refusal
 from llmaudit.scorers.base import Scorer
 from llmaudit.scorers.sentiment import Sentiment
 from llmaudit.stats import Limit, judge, sign_flip
+from llmaudit.suite import load_suite
 from llmaudit.types import (
     Direction,
     Failure,
@@ -602,9 +604,9 @@ def test_settings_repeat_the_experiment() -> None:
         ({"words": {"positive": ["good"], "negative": ["bad"]}}, "Field required"),
         ({"strengths": []}, "at least 1 item"),
         ({"strengths": [0]}, "needs a strength above 0"),
-        ({"strengths": [0, -1]}, "a strength is a finite number of at least 0, not -1"),
-        ({"strengths": [1, math.inf]}, "a strength is a finite number of at least 0, not inf"),
-        ({"strengths": [1, math.nan]}, "a strength is a finite number of at least 0, not nan"),
+        ({"strengths": [0, -1]}, "greater than or equal to 0"),
+        ({"strengths": [1, math.inf]}, "a finite number"),
+        ({"strengths": [1, math.nan]}, "a finite number"),
         ({"strengths": [1, 2, 1.0]}, "the strength 1 stands here twice"),
         ({"at": 3}, "3 is not among the strengths above 0 (1, 2, 4)"),
         ({"at": 0}, "0 is not among the strengths above 0 (1, 2, 4)"),
@@ -629,6 +631,35 @@ def test_what_cannot_be_audited(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as caught:
         steering(**changes)
     assert message in str(caught.value)
+
+
+SUITE = """\
+suite: tone
+audits:
+  pushed:
+    kind: steering
+    prompts: [Life is]
+    words: {positive: [good], negative: [bad, Good], placebo: [blue]}
+    method: wrods
+    strengths: [1, .nan]
+    at: 7
+    checks:
+      trend: {min: 0}
+"""
+
+
+def test_every_mistake_has_its_place_in_the_suite(tmp_path: Path) -> None:
+    path = tmp_path / "tone.audit.yaml"
+    path.write_text(SUITE)
+    with pytest.raises(SuiteError) as caught:
+        load_suite(path, kinds={"steering": Steering}, scorers=SCORERS)
+    problems = [problem.removeprefix(f"{path}:") for problem in caught.value.problems]
+    assert problems == [
+        "6:12: audits.pushed.words: 'Good' is both in positive and in negative",
+        "7:13: audits.pushed.method: unknown method 'wrods'; did you mean 'words'? (known: first_tokens, tokens, words,"
+        " activation, instruction)",
+        "8:20: audits.pushed.strengths[1]: expected a finite number, got .nan",
+    ]
 
 
 def test_the_kind_offers_itself() -> None:

@@ -74,7 +74,7 @@ def test_fiellers_interval_by_its_definition() -> None:
 def test_a_ratio_over_something_that_may_be_0_has_no_interval() -> None:
     rng = np.random.default_rng(2)
     under = rng.normal(0, 1, 20)
-    assert abs(stats.ttest_1samp(under, 0).statistic) < 1
+    assert abs(under.mean()) < under.std(ddof=1) / math.sqrt(20)
     assert signed_ratio_interval(under + 1, under) is None
     assert signed_ratio_interval([1, 2], [0, 0]) is None
     assert signed_ratio_interval([1], [1]) is None

@@ -88,7 +88,7 @@ class Trial:
             ("refusal_change", numbers.refused),
         ):
             found |= self._grid(name, dict.fromkeys(SIDES, values))
-        return found | self._over_strengths() | self._at() | self._masked_share()
+        return found | self.over_strengths() | self._at() | self._masked_share()
 
     def series(self, values: Mapping[str, Array], unit: str) -> dict[str, tuple[float, Interval | None]]:
         """Condition -> its change against neutral, not oriented, on simultaneous intervals: what a figure shows.
@@ -112,22 +112,8 @@ class Trial:
         column = self.contrast(values, self.design.slope_weights(side))
         return replace(column, values=SIGN[side] * column.values)
 
-    def _grid(self, name: str, values: Mapping[str, Array], *, oriented: bool = False) -> dict[str, Estimate]:
-        design = self.design
-        metric = self.metrics[f"{name}.{design.condition(SIDES[0], design.at)}"]
-        columns = {
-            (side, level): self.change((SIGN[side] if oriented else 1.0) * values[side], side, level)
-            for side in SIDES
-            for level in design.levels
-        }
-        named = {design.condition(*key): column for key, column in columns.items()}
-        facets = self._facets(name, metric, named, together=True)
-        judged = [facets[f"{name}.{design.condition(side, design.at)}"] for side in SIDES]
-        intervals = _intervals(metric.unit, [columns[side, design.at] for side in SIDES])
-        return {name: _bare(name, metric, judged, intervals), **facets}
-
-    def _over_strengths(self) -> dict[str, Estimate]:
-        """What the whole series of strengths tells."""
+    def over_strengths(self) -> dict[str, Estimate]:
+        """What the whole series of strengths tells: trend, slopes, and how many prompts go the wrong way."""
         masked, raw = self.numbers.masked, self.numbers.raw
         slope = {side: self.side_slopes(masked[side], side) for side in SIDES}
         wrong = {
@@ -141,6 +127,20 @@ class Trial:
             **self._sided("wrong_way_share", wrong),
             **self._one("placebo_slope", self.side_slopes(masked[PLACEBO], PLACEBO)),
         }
+
+    def _grid(self, name: str, values: Mapping[str, Array], *, oriented: bool = False) -> dict[str, Estimate]:
+        design = self.design
+        metric = self.metrics[f"{name}.{design.condition(SIDES[0], design.at)}"]
+        columns = {
+            (side, level): self.change((SIGN[side] if oriented else 1.0) * values[side], side, level)
+            for side in SIDES
+            for level in design.levels
+        }
+        named = {design.condition(*key): column for key, column in columns.items()}
+        facets = self._facets(name, metric, named, together=True)
+        judged = [facets[f"{name}.{design.condition(side, design.at)}"] for side in SIDES]
+        intervals = _intervals(metric.unit, [columns[side, design.at] for side in SIDES])
+        return {name: _bare(name, metric, judged, intervals), **facets}
 
     def _at(self) -> dict[str, Estimate]:
         """What is compared at one strength."""
@@ -227,7 +227,7 @@ class Trial:
     ) -> Estimate:
         kept = column.kept
         # A share of prompts is no difference: that it is not 0 is no finding.
-        tested = kept.size and not name.startswith("wrong_way_share")
+        tested = kept.size and metric.unit != "share of prompts"
         p_value = column.p_value if column.p_value is not None else sign_flip(kept, self.seed) if tested else None
         return Estimate(
             metric=name,
@@ -248,12 +248,17 @@ class Trial:
 
 def _intervals(unit: str, columns: Sequence[Column]) -> list[Interval | None]:
     """Intervals of means over prompts that hold together."""
+    found: list[Interval | None] = simultaneous_t_intervals([column.kept for column in columns], LEVEL)
     if unit not in BOUNDED:
-        return simultaneous_t_intervals([column.kept for column in columns], LEVEL)
-    low, high = BOUNDED[unit]
-    # As many prompts may have the very same value: a t interval would have no width.
-    found = [proportion_interval(column.kept, 1 - (1 - LEVEL) / len(columns)) for column in columns]
-    return [item and replace(item, level=LEVEL, low=max(low, item.low), high=min(high, item.high)) for item in found]
+        return found
+    level, (low, high) = 1 - (1 - LEVEL) / len(columns), BOUNDED[unit]
+    for place, (column, interval) in enumerate(zip(columns, found, strict=True)):
+        # A tau is no rare event, but where all prompts have the same one, a t interval has no width: a model that
+        # nothing moves, with a tau of 0 everywhere, would pass "at least 0".
+        if interval and (unit != "tau-b" or interval.low == interval.high):
+            pseudo = proportion_interval(column.kept, level)
+            found[place] = pseudo and replace(pseudo, level=LEVEL)
+    return [item and replace(item, low=max(low, item.low), high=min(high, item.high)) for item in found]
 
 
 def _bare(name: str, metric: Metric, facets: Sequence[Estimate], intervals: Sequence[Interval | None]) -> Estimate:

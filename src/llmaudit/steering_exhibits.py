@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -155,27 +155,46 @@ def figures(trial: Trial, scorer: str, unit: str, margin: float | None) -> list[
 
 
 def evidence(trial: Trial, estimates: Mapping[str, Estimate], samples: Sequence[Sample]) -> dict[str, tuple[int, ...]]:
-    """Metric -> the prompts that look worst by it: their first steered and their first neutral answer, in turn."""
+    """Metric -> the prompts that look worst by it: their first steered and their first neutral answer, in turn.
+
+    A change shows its own condition, a slope or a trend the greatest strength.
+    """
     first: dict[tuple[str, str], int] = {}
     for place, sample in enumerate(samples):
         first.setdefault((sample.request.cluster, condition_of(sample)), place)
+    design, strongest = trial.design, trial.design.levels[-1]
     found: dict[str, tuple[int, ...]] = {}
-    design = trial.design
-    for name in ("effect", "cost", "leakage", "repetition_change"):
-        lowest = trial.metrics[name].better == "higher"
-        for side in SIDES:
-            for level in design.levels:
-                condition = design.condition(side, level)
-                values = estimates[f"{name}.{condition}"].cluster_values
-                finite = [prompt for prompt, value in values.items() if math.isfinite(value)]
-                worst = sorted(finite, key=values.__getitem__, reverse=not lowest)[:3]
-                shown = [first[prompt, each] for prompt in worst for each in (condition, NEUTRAL)]
-                found[f"{name}.{condition}"] = tuple(shown)
+    for name in ("effect", "raw_effect", "cost", "leakage", "repetition_change"):
+        conditions = {side: [design.condition(side, level) for level in design.levels] for side in SIDES}
+        for condition in (condition for of_side in conditions.values() for condition in of_side):
+            found[f"{name}.{condition}"] = _worst(estimates[f"{name}.{condition}"], first, condition)
         # The side that the bare metric takes.
-        sides = [f"{name}.{design.condition(side, design.at)}" for side in SIDES]
-        pick = min if lowest else max
-        found[name] = found[pick(sides, key=lambda metric: estimates[metric].value)]
+        bare = {f"{name}.{design.condition(side, design.at)}": side for side in SIDES}
+        found[name] = found[_worse(bare, estimates)]
+    for name in ("trend", "slope", "raw_slope"):
+        for side in SIDES:
+            condition = design.condition(side, strongest)
+            found[f"{name}.{side}"] = _worst(estimates[f"{name}.{side}"], first, condition)
+        found[name] = found[_worse([f"{name}.{side}" for side in SIDES], estimates)]
+    found["placebo_slope"] = _worst(estimates["placebo_slope"], first, design.condition(PLACEBO, strongest))
     return found
+
+
+def _worst(estimate: Estimate, first: Mapping[tuple[str, str], int], condition: str) -> tuple[int, ...]:
+    """The answers under a condition, and neutral ones, of the three prompts that look worst."""
+    harm = {prompt: _harm(value, estimate) for prompt, value in estimate.cluster_values.items() if math.isfinite(value)}
+    worst = sorted(harm, key=lambda prompt: -harm[prompt])[:3]
+    return tuple(first[prompt, each] for prompt in worst for each in (condition, NEUTRAL))
+
+
+def _worse(metrics: Iterable[str], estimates: Mapping[str, Estimate]) -> str:
+    harms = {metric: _harm(estimates[metric].value, estimates[metric]) for metric in metrics}
+    return max(harms, key=lambda metric: -math.inf if math.isnan(harms[metric]) else harms[metric])
+
+
+def _harm(value: float, estimate: Estimate) -> float:
+    """The value, so oriented that larger is worse."""
+    return {"lower": value, "higher": -value, "zero": abs(value)}[estimate.better]
 
 
 def _slopes(trial: Trial, side: str, scorer: str, unit: str) -> Bars:

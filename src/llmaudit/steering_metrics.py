@@ -9,8 +9,8 @@ from llmaudit.steering_design import PLACEBO, SIDES, Design, strength_name
 
 __all__ = ["BOUNDED", "GRIDS", "steering_metrics"]
 
-#: Units whose values lie in a range, where rare events leave most prompts without any.
-BOUNDED = {"proportion": (-1.0, 1.0), "tau-b": (-1.0, 1.0)}
+#: Units whose values lie in a range.
+BOUNDED = {"proportion": (-1.0, 1.0), "share of prompts": (0.0, 1.0), "tau-b": (-1.0, 1.0)}
 
 #: Metrics with a facet per side and strength, each a change against neutral.
 GRIDS = ("effect", "raw_effect", "leakage", "cost", "repetition_change", "length_change", "refusal_change")
@@ -48,7 +48,7 @@ def _by_side(scorer: str, unit: str, at: str, *, instructed: bool) -> dict[str, 
         "slope": Metric(f"slope of masked {scorer} over strength, in the intended direction", per_strength, "higher"),
         "raw_slope": Metric(f"slope of {scorer} over strength, in the intended direction", per_strength, "higher"),
         "wrong_way_share": Metric(
-            f"share of prompts whose masked {scorer} moves against the intended direction", "proportion", "lower"
+            f"share of prompts whose masked {scorer} moves against the intended direction", "share of prompts", "lower"
         ),
         "masked_share": Metric(
             f"share of the raw effect at {at} that masking the words takes away", "share of the raw effect", "lower"

@@ -53,9 +53,10 @@ _MIN_DOSES = 3
 class Steering(Audit["Steering.Params"]):
     """Can the model be steered towards a sentiment, further than by the words themselves, and what does it cost?
 
-    Prompts x sides x strengths x samples, with a placebo of the same size. The prompt is the unit: answers are scored,
-    averaged per prompt and condition, and compared with the prompt's neutral answers. All conditions of a prompt share
-    their random numbers, so that a push that changes nothing changes no answer.
+    Prompts x sides x strengths x samples, with a placebo of the same size; each side is the other's wrong-sign control.
+    The prompt is the unit: answers are scored, averaged per prompt and condition, and compared with the prompt's
+    neutral answers. All conditions of a prompt share their random numbers, so that a push that changes nothing changes
+    no answer.
     """
 
     kind = "steering"
@@ -267,8 +268,8 @@ class Steering(Audit["Steering.Params"]):
             ),
             scores={
                 scorer.name: _listed(numbers.raw),
-                f"{scorer.name}, words masked": _listed(self._own(trial, samples)),
-                "log-perplexity": _listed(numbers.log_perplexity),
+                f"{scorer.name}_masked": _listed(self._own(trial, samples)),
+                "log_perplexity": _listed(numbers.log_perplexity),
             },
             evidence=evidence(trial, estimates, samples),
         )

@@ -163,7 +163,12 @@ def test_a_steerable_model_is_found_effective() -> None:
     assert trend.p_value < 1e-6
     assert trend.details["one-sided p of Page's test"] == trend.p_value
     assert found.estimates["masked_share.positive"].value == 0
-    assert found.estimates["wrong_way_share"].value == 0
+    wrong = found.estimates["wrong_way_share.positive"]
+    assert wrong.value == 0
+    assert wrong.interval is not None
+    # No prompt of 20 went the wrong way: the exact bound on how many do.
+    assert (wrong.interval.low, wrong.interval.high) == pytest.approx((0, 1 - 0.05 ** (1 / 20)))
+    assert wrong.p_value is None
     assert found.estimates["effect_over_placebo"].value == pytest.approx(found.estimates["effect"].value)
 
 
@@ -441,7 +446,7 @@ def test_empty_answers_are_not_scored_for_their_likelihood() -> None:
     scored = [request for request in model.requests if isinstance(request, Score)]
     assert {request.continuation for request in scored} == {f" {PLAIN}"}
     assert len(scored) == len(PROMPTS)
-    assert found.scores["log-perplexity"].count(None) == len(samples) / 2
+    assert found.scores["log_perplexity"].count(None) == len(samples) / 2
 
 
 @pytest.mark.parametrize(
@@ -519,6 +524,12 @@ def test_evidence_shows_the_prompts_that_moved_least_with_their_neutral_answers(
     values = found.estimates["effect.positive-4"].cluster_values
     assert values[chosen[0].request.cluster] == min(values.values())
     assert all(len(scores) == len(samples) for scores in found.scores.values())
+    assert found.evidence["effect"] in {found.evidence["effect.positive-2"], found.evidence["effect.negative-2"]}
+    slope = [samples[place] for place in found.evidence["slope.negative"]]
+    assert [sample.request.factors["condition"] for sample in slope] == ["negative-4", "neutral"] * 3
+    slopes = found.estimates["slope.negative"].cluster_values
+    assert slopes[slope[0].request.cluster] == min(slopes.values())
+    assert set(found.evidence) <= set(found.estimates)
 
 
 def test_what_the_scorer_knows_of_the_lists() -> None:

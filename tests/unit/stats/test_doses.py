@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
@@ -18,6 +18,7 @@ DOSES = (0.0, 1.0, 2.0, 3.0, 5.0)
 RESPONSES = arrays(np.float64, st.tuples(st.integers(1, 6), st.just(5)), elements=st.integers(-2, 2).map(float))
 
 
+@settings(deadline=None)
 @given(RESPONSES)
 def test_kendalls_tau_b_is_scipys_and_0_where_nothing_varies(responses: np.ndarray) -> None:
     for row, tau in zip(responses, kendall_taus(DOSES, responses), strict=True):
@@ -25,12 +26,14 @@ def test_kendalls_tau_b_is_scipys_and_0_where_nothing_varies(responses: np.ndarr
         assert tau == pytest.approx(expected, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(RESPONSES)
 def test_a_slope_is_scipys(responses: np.ndarray) -> None:
     for row, slope in zip(responses, slopes(DOSES, responses), strict=True):
         assert slope == pytest.approx(stats.linregress(DOSES, row).slope, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(RESPONSES)
 def test_turning_the_responses_round_turns_the_signs(responses: np.ndarray) -> None:
     assert kendall_taus(DOSES, -responses) == pytest.approx(-kendall_taus(DOSES, responses))

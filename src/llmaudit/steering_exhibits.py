@@ -142,9 +142,10 @@ def figures(trial: Trial, scorer: str, unit: str, margin: float | None) -> list[
     masked = trial.series({side: numbers.masked[side] for side in every}, unit)
     raw = trial.series(dict.fromkeys(SIDES, numbers.raw), unit)
     cost = trial.series(dict.fromkeys(every, numbers.log_perplexity), "nats per token")
-    curves = [_curve(trial, masked, side, f"{side}, words masked") for side in every]
+    # Curves of one name are drawn alike: a side looks the same in both panels.
+    curves = [_curve(trial, masked, side, side) for side in every]
     curves += [_curve(trial, raw, side, f"{side}, raw") for side in SIDES]
-    effects = Panel(f"change of {scorer}, {unit}", tuple(curves), zero=True)
+    effects = Panel(f"change of {scorer}, words masked or raw, {unit}", tuple(curves), zero=True)
     costs = tuple(_curve(trial, cost, side, side) for side in every)
     limits = () if margin is None else (margin,)
     panels = (effects, Panel("change of log-perplexity, nats per token", costs, zero=True, limits=limits))
@@ -203,7 +204,7 @@ def _slopes(trial: Trial, side: str, scorer: str, unit: str) -> Bars:
     rows.sort(key=lambda row: math.inf if math.isnan(row[1]) else row[1])
     shown = tuple((prompt, None if math.isnan(value) else value) for prompt, value in rows)
     title = f"Slope of every prompt, {side}: below 0 it moves the wrong way"
-    return Bars(title, f"slope of masked {scorer}, {unit} per unit of strength", shown, reference=0.0)
+    return Bars(title, f"slope of masked {scorer}, {unit} per unit of strength", shown)
 
 
 def _curve(trial: Trial, changes: Mapping[str, tuple[float, Interval | None]], side: str, name: str) -> Curve:

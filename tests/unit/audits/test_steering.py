@@ -551,13 +551,13 @@ def test_figures_show_dose_and_response_above_the_cost() -> None:
     found, _ = ran(steering(), steerable)
     curves = next(figure for figure in found.figures if isinstance(figure, Curves))
     assert [panel.axis for panel in curves.panels] == [
-        "change of sentiment, compound (-1 to 1)",
+        "change of sentiment, words masked or raw, compound (-1 to 1)",
         "change of log-perplexity, nats per token",
     ]
     assert curves.panels[1].limits == (0.3,)
     by_name = {curve.name: curve.points for curve in curves.panels[0].curves}
-    assert [point[0] for point in by_name["negative, words masked"]] == [0, 1, 2, 4]
-    last = by_name["negative, words masked"][-1]
+    assert [point[0] for point in by_name["negative"]] == [0, 1, 2, 4]
+    last = by_name["negative"][-1]
     effect = found.estimates["effect.negative-4"]
     assert last[1] == pytest.approx(-effect.value)
     assert last[2] is not None

@@ -14,6 +14,7 @@ from llmaudit.audit import Audit, AuditParams, CheckParams, Context, Measurement
 from llmaudit.engines.base import Engine, Steerable
 from llmaudit.errors import CapabilityError
 from llmaudit.gaps import Cells
+from llmaudit.scorers.base import Scorer
 from llmaudit.stats import design_problem
 from llmaudit.steering_answers import log_perplexities, masks_of, numbers_of
 from llmaudit.steering_design import NEUTRAL, PLACEBO, SIDES, Design, strength_name
@@ -39,7 +40,7 @@ from llmaudit.steering_words import (
     read_spellings,
     spelling_requests,
 )
-from llmaudit.stimuli import SamplingParams, ScorerName
+from llmaudit.stimuli import SamplingParams, ScorerChoice, chosen_scorers
 from llmaudit.types import Generate, Request, Sample, Score, Tokenize
 
 __all__ = ["Steering"]
@@ -98,7 +99,7 @@ class Steering(Audit["Steering.Params"]):
         samples: int = Field(default=4, ge=1)
         """Completions per prompt and condition."""
         sampling: SamplingParams = SamplingParams()
-        scorer: ScorerName = "sentiment"
+        scorer: ScorerChoice = "sentiment"
         """What is measured in each answer; the positive side should raise it."""
         mask: bool = True
         """Whether the words of a side's list are masked before an answer is scored."""
@@ -147,7 +148,7 @@ class Steering(Audit["Steering.Params"]):
             return self
 
         @property
-        def scorers(self) -> list[str]:
+        def scorers(self) -> list[ScorerChoice]:
             """The scorers that a report tells of."""
             return [self.scorer]
 
@@ -164,10 +165,14 @@ class Steering(Audit["Steering.Params"]):
             at = levels[(len(levels) - 1) // 2] if self.at is None else self.at
             return Design(levels, at, self.instructions is not None and method.requires != "instructions")
 
+    def __init__(self, params: Steering.Params, *, scorers: Mapping[str, Scorer], seed: int = 0) -> None:
+        super().__init__(params, scorers=scorers, seed=seed)
+        (self._scorer,) = chosen_scorers(params.scorers, scorers).values()
+
     @property
     def metrics(self) -> Mapping[str, Metric]:
         """Trend, slopes, effects, leakage and cost, per side and strength."""
-        return steering_metrics(self.params.design, self.params.scorer, self._scorer.unit)
+        return steering_metrics(self.params.design, self._scorer.name, self._scorer.unit)
 
     def requests(self) -> Iterator[Request]:
         """What is asked first: how the tokenizer cuts the words. The prompts follow, steered by those tokens."""
@@ -226,10 +231,6 @@ class Steering(Audit["Steering.Params"]):
     @property
     def _method(self) -> Method:
         return METHODS[self.params.method]
-
-    @property
-    def _scorer(self) -> Any:
-        return self.scorers[self.params.scorer]
 
     def _require(self, engine: Engine) -> None:
         needed = self._method.needs

@@ -17,10 +17,10 @@ from llmaudit import gaps, steering_estimates
 from llmaudit.audits.steering import Steering
 from llmaudit.gaps import Cells
 from llmaudit.stats import Limit, clopper_pearson, judge
-from llmaudit.steering_answers import masks_of, numbers_of
-from llmaudit.steering_estimates import Trial
-from llmaudit.steering_methods import METHODS
-from llmaudit.steering_requests import condition_of, prompt_requests, pushes_of
+from llmaudit.steering.answers import masks_of, numbers_of
+from llmaudit.steering.estimates import Trial
+from llmaudit.steering.methods import METHODS
+from llmaudit.steering.requests import condition_of, prompt_requests, pushes_of
 from llmaudit.types import Completion, Estimate, Generate, Sample
 
 ALPHA = 0.05

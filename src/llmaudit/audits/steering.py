@@ -16,10 +16,10 @@ from llmaudit.errors import CapabilityError
 from llmaudit.gaps import Cells
 from llmaudit.scorers.base import Scorer
 from llmaudit.stats import design_problem
-from llmaudit.steering_answers import log_perplexities, masks_of, numbers_of
-from llmaudit.steering_design import NEUTRAL, PLACEBO, SIDES, Design, strength_name
-from llmaudit.steering_estimates import Trial
-from llmaudit.steering_exhibits import (
+from llmaudit.steering.answers import log_perplexities, masks_of, numbers_of
+from llmaudit.steering.design import NEUTRAL, PLACEBO, SIDES, Design, strength_name
+from llmaudit.steering.estimates import Trial
+from llmaudit.steering.exhibits import (
     conditions_table,
     effectiveness,
     effectiveness_table,
@@ -27,12 +27,12 @@ from llmaudit.steering_exhibits import (
     figures,
     window_table,
 )
-from llmaudit.steering_lexicon import lexicon_table, overlap_estimates
-from llmaudit.steering_methods import METHODS, Method
-from llmaudit.steering_metrics import steering_metrics
-from llmaudit.steering_requests import condition_of, cost_requests, prompt_requests, pushes_of, text_of
-from llmaudit.steering_stimuli import Contrast, Instructions, MethodName, OpenPrompts, Spellings, Words
-from llmaudit.steering_words import (
+from llmaudit.steering.lexicon import lexicon_table, overlap_estimates
+from llmaudit.steering.methods import METHODS, Method
+from llmaudit.steering.metrics import steering_metrics
+from llmaudit.steering.requests import condition_of, cost_requests, prompt_requests, pushes_of, text_of
+from llmaudit.steering.stimuli import Contrast, Instructions, MethodName, OpenPrompts, Spellings, Words
+from llmaudit.steering.words import (
     Spelling,
     coverage_table,
     fragment_requests,

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from llmaudit import steering_estimates
 from llmaudit.audit import Bars, Curves, Measurement, Table
 from llmaudit.audits.steering import Steering, pytest_llmaudit_audits
 from llmaudit.engines.fake import FakeEngine
@@ -22,6 +21,7 @@ from llmaudit.scorers.answers import Empty, Length, Refusal
 from llmaudit.scorers.base import Scorer
 from llmaudit.scorers.sentiment import Sentiment
 from llmaudit.stats import Limit, judge, sign_flip
+from llmaudit.steering import estimates as steering_estimates
 from llmaudit.suite import load_suite
 from llmaudit.types import (
     Direction,

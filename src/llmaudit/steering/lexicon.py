@@ -12,7 +12,7 @@ from llmaudit.audit import Metric
 from llmaudit.exhibits import Table
 from llmaudit.masking import Mask
 from llmaudit.scorers.base import Scorer
-from llmaudit.steering_stimuli import Words
+from llmaudit.steering.stimuli import Words
 from llmaudit.types import Estimate
 
 __all__ = ["CARRIER", "Lexical", "lexicon_table", "overlap_estimates"]

@@ -13,9 +13,9 @@ from llmaudit.audit import Metric
 from llmaudit.gaps import LEVEL, MAX_MISSING, MAX_MISSING_GAP, Cells, proportion_interval
 from llmaudit.stats import hedges_g_paired, page, sign_flip, simultaneous_t_intervals, worst_of
 from llmaudit.stats.doses import kendall_taus, signed_ratio_interval
-from llmaudit.steering_answers import Numbers
-from llmaudit.steering_design import NEUTRAL, PLACEBO, SIDES, SIGN, Design
-from llmaudit.steering_metrics import BOUNDED
+from llmaudit.steering.answers import Numbers
+from llmaudit.steering.design import NEUTRAL, PLACEBO, SIDES, SIGN, Design
+from llmaudit.steering.metrics import BOUNDED
 from llmaudit.types import Estimate, Interval
 
 __all__ = ["Column", "Trial"]

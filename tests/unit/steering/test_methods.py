@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from llmaudit import steering_methods
-from llmaudit.steering_methods import METHODS, Contrasted, Push, offer
+from llmaudit.steering import methods
+from llmaudit.steering.methods import METHODS, Contrasted, Push, offer
 from llmaudit.types import Direction, Sampling
 
 BASE = Sampling(temperature=0.7)
@@ -26,10 +26,10 @@ class Prefix:
 
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
-    before = dict(steering_methods._methods)
+    before = dict(methods._methods)
     yield
-    steering_methods._methods.clear()
-    steering_methods._methods.update(before)
+    methods._methods.clear()
+    methods._methods.update(before)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,9 @@ def test_two_methods_of_one_name_are_refused() -> None:
     class Words(Prefix):
         name = "words"
 
-    with pytest.raises(ValueError, match=r"two methods of steering are called 'words': llmaudit\.steering_methods\._W"):
+    with pytest.raises(
+        ValueError, match=r"two methods of steering are called 'words': llmaudit\.steering"
+    ):
         offer(Words())
     assert METHODS["words"].needs == "word_bias"
 

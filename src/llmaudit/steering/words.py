@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from llmaudit.errors import AuditError
 from llmaudit.exhibits import Table
-from llmaudit.steering_stimuli import Spellings, Words, spellings_of
+from llmaudit.steering.stimuli import Spellings, Words, spellings_of
 from llmaudit.types import Failure, Request, Response, Sample, Tokenize, Tokens
 
 __all__ = [

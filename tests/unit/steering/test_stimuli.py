@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmaudit.steering_design import Design
-from llmaudit.steering_stimuli import Contrast, spellings_of
+from llmaudit.steering.design import Design
+from llmaudit.steering.stimuli import Contrast, spellings_of
 
 
 def test_a_word_is_spelt_after_a_space_and_at_the_start_small_and_capitalised() -> None:

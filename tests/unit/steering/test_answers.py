@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from llmaudit.masking import Mask
 from llmaudit.scorers.sentiment import Sentiment
-from llmaudit.steering_answers import MASK, log_perplexities, numbers_of, repetition
-from llmaudit.steering_words import words_of
+from llmaudit.steering.answers import MASK, log_perplexities, numbers_of, repetition
+from llmaudit.steering.words import words_of
 from llmaudit.types import Completion, Failure, Generate, Likelihood, Response, Sample, Score
 
 PLACEBO = ("wooden", "eastern", "weekly", "square", "annual", "distant", "northern", "metal", "paper", "outer")

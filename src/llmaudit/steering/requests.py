@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from llmaudit.steering_design import NEUTRAL, PLACEBO, SIDES, Design
-from llmaudit.steering_methods import METHODS, Method, Push
-from llmaudit.steering_stimuli import Contrast, Instructions
-from llmaudit.steering_words import Spelling
+from llmaudit.steering.design import NEUTRAL, PLACEBO, SIDES, Design
+from llmaudit.steering.methods import METHODS, Method, Push
+from llmaudit.steering.stimuli import Contrast, Instructions
+from llmaudit.steering.words import Spelling
 from llmaudit.types import Completion, Factor, Generate, Request, Sample, Sampling, Score
 
 __all__ = ["condition_of", "cost_requests", "prompt_requests", "pushes_of", "text_of"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from llmaudit.errors import AuditError
-from llmaudit.steering_stimuli import Words
-from llmaudit.steering_words import (
+from llmaudit.steering.stimuli import Words
+from llmaudit.steering.words import (
     Spelling,
     coverage_table,
     fragment_requests,

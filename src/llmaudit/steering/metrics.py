@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from llmaudit.audit import Metric
-from llmaudit.steering_design import PLACEBO, SIDES, Design, strength_name
+from llmaudit.steering.design import PLACEBO, SIDES, Design, strength_name
 
 __all__ = ["BOUNDED", "GRIDS", "steering_metrics"]
 

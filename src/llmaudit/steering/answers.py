@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from llmaudit.masking import Mask
 from llmaudit.scorers.answers import Empty, Refusal
 from llmaudit.scorers.base import Scorer
-from llmaudit.steering_stimuli import Words
-from llmaudit.steering_words import words_of
+from llmaudit.steering.stimuli import Words
+from llmaudit.steering.words import words_of
 from llmaudit.types import Completion, Likelihood, Sample, Score
 
 __all__ = ["MASK", "Numbers", "log_perplexities", "masks_of", "numbers_of", "repetition"]

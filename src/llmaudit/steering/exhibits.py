@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from llmaudit.audit import CheckParams
 from llmaudit.exhibits import Bars, Curve, Curves, Figure, Panel, Table
 from llmaudit.stats import Limit, judge
-from llmaudit.steering_design import NEUTRAL, PLACEBO, SIDES, strength_name
-from llmaudit.steering_estimates import Trial
-from llmaudit.steering_requests import condition_of
+from llmaudit.steering.design import NEUTRAL, PLACEBO, SIDES, strength_name
+from llmaudit.steering.estimates import Trial
+from llmaudit.steering.requests import condition_of
 from llmaudit.types import Estimate, Interval, Sample, Verdict
 
 __all__ = ["Part", "conditions_table", "effectiveness", "effectiveness_table", "evidence", "figures", "window_table"]

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, model_validator
 
 from llmaudit.audit import Name, Spec
-from llmaudit.steering_design import PLACEBO, SIDES
-from llmaudit.steering_methods import METHODS, Contrasted
+from llmaudit.steering.design import PLACEBO, SIDES
+from llmaudit.steering.methods import METHODS, Contrasted
 
 __all__ = ["Contrast", "Instructions", "MethodName", "OpenPrompts", "Spellings", "Words", "spellings_of"]
 

@@ -1,0 +1,1 @@
+"""Kind steering: from lists of words to what steering does and costs."""

@@ -19,6 +19,7 @@ _SUITE_SUFFIX = ".audit.yaml"
 #: The built-in kinds; markers must be known before a suite is collected, and importing the kinds is not cheap.
 _MARKERS = {
     "bias": "audits that compare groups in open generation",
+    "pairs": "audits of which of two sentences a model finds more likely",
     "tokenization": "audits of what a text costs in tokens",
 }
 _left_out: list[str] = []

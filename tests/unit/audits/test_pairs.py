@@ -243,8 +243,9 @@ def test_a_smoke_run_measures_what_it_has() -> None:
 def test_figures_have_the_limits_and_tables_all_categories() -> None:
     found = measured(pairs(checks={"pct_stereotype": {"min": 40, "max": 60}, "mean_difference": {"max": 1}}), noise)
     share, difference = (figure for figure in found.figures if isinstance(figure, Intervals))
-    assert share.limits == (50, 40, 60)
-    assert (difference.limits, difference.zero) == ((-1, 1), True)
+    assert list(share.limits) == [50, 40, 60]
+    assert list(difference.limits) == [-1, 1]
+    assert difference.zero
     assert [row[0] for row in share.rows] == ["all", "gender", "age"]
     assert [row[:3] for row in found.tables[0].rows] == [("all", 48, 12), ("gender", 24, 12), ("age", 24, 12)]
 

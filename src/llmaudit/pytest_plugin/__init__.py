@@ -21,6 +21,7 @@ _MARKERS = {
     "bias": "audits that compare groups in open generation",
     "content": "audits of how often an answer has the content of a codebook",
     "diversity": "audits of what the temperature does to the variety of answers",
+    "pairs": "audits of which of two sentences a model finds more likely",
     "steering": "audits of whether a model can be steered, and what it costs",
     "tokenization": "audits of what a text costs in tokens",
 }

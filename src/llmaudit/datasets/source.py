@@ -1,0 +1,62 @@
+"""Where a data set comes from: a file or folder, or the Hugging Face hub."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+
+from llmaudit.datasets.rows import DataFile
+
+__all__ = ["from_hub", "from_path"]
+
+
+def from_path(path: Path, patterns: Sequence[str]) -> tuple[DataFile, ...]:
+    """Read a file, or the files of a folder that match any pattern (`!` in front leaves files out).
+
+    Raises ValueError where there are none, with the nearest name, or where one cannot be read.
+    """
+    if path.is_file():
+        return (_read(path),)
+    if not path.is_dir():
+        near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        close = difflib.get_close_matches(path.name, near, n=1)
+        hint = f"; is {close[0]!r} meant?" if close else ""
+        raise ValueError(f"there is no file or folder {path}{hint}")
+    found = [entry for entry in sorted(path.iterdir()) if entry.is_file() and _matches(entry.name, patterns)]
+    if not found:
+        wanted = ", ".join(pattern for pattern in patterns if not pattern.startswith("!"))
+        raise ValueError(f"the folder {path} has no file of this reader ({wanted})")
+    return tuple(map(_read, found))
+
+
+def from_hub(repository: str, files: Sequence[str], revision: str | None) -> tuple[DataFile, ...]:
+    """Download files of a data set on the hub, or take them from its cache. Raises ValueError with the way out."""
+    from huggingface_hub import hf_hub_download  # noqa: PLC0415 - only where a suite asks for it
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
+
+    found = []
+    for file in files:
+        try:
+            local = hf_hub_download(repository, file, repo_type="dataset", revision=revision)
+        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+            raise ValueError(
+                f"{file} of {repository} cannot be had from the hub ({type(error).__name__}): check the names and the"
+                " connection, or download the file elsewhere and give its place as path"
+            ) from None
+        # Configurations of one set often share the names of their files: the folder tells them apart.
+        found.append(DataFile(file, Path(local).read_bytes()))
+    return tuple(found)
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    left_out = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+    return any(fnmatch(name, pattern) for pattern in patterns) and not any(fnmatch(name, p) for p in left_out)
+
+
+def _read(path: Path) -> DataFile:
+    try:
+        return DataFile(path.name, path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None

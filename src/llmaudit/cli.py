@@ -89,18 +89,31 @@ def schema(
 
 
 @app.command()
-def init(folder: Annotated[Path, typer.Argument(help="Where to put the suites.")] = Path("suites")) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to put the suites.")] = Path("suites"),
+    *,
+    with_public_data: Annotated[
+        bool, typer.Option("--with-public-data", help="Also write suites that read public data sets from the hub.")
+    ] = False,
+) -> None:
     """Copy the shipped suites into a folder, to run and to change."""
     folder.mkdir(parents=True, exist_ok=True)
-    for suite in sorted(_shipped_suites().iterdir(), key=lambda item: item.name):
-        if not suite.name.endswith((".audit.yaml", ".codebook.yaml", ".md")):
-            continue
-        target = folder / suite.name
+    texts = {
+        item.name: item.read_text(encoding="utf-8")
+        for item in _shipped_suites().iterdir()
+        if item.name.endswith((".audit.yaml", ".codebook.yaml", ".md"))
+    }
+    if with_public_data:
+        from llmaudit.datasets import public_suites  # noqa: PLC0415 - seconds that --help does not need
+
+        texts |= public_suites()
+    for name, text in sorted(texts.items()):
+        target = folder / name
         if target.exists():
             _out.print(f"{_plain(str(target))}: is there already, left as it is")
-            continue
-        target.write_text(suite.read_text(encoding="utf-8"), encoding="utf-8")
-        _out.print(_plain(str(target)))
+        else:
+            target.write_text(text, encoding="utf-8")
+            _out.print(_plain(str(target)))
 
 
 @app.command()

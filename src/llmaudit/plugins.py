@@ -10,13 +10,13 @@ import pluggy
 
 from llmaudit import hookspecs
 from llmaudit.audit import Audit
-from llmaudit.audits import bias, tokenization
+from llmaudit.audits import association, bias, next_token, tokenization
 from llmaudit.scorers import answers, sentiment
 
 __all__ = ["BUILT_IN", "installed_kinds"]
 
 #: Modules whose hooks offer the built-in kinds and scorers.
-BUILT_IN = (bias, tokenization, sentiment, answers)
+BUILT_IN = (association, bias, next_token, tokenization, sentiment, answers)
 
 
 def installed_kinds() -> dict[str, type[Audit[Any]]]:

@@ -18,7 +18,9 @@ __all__: list[str] = []
 _SUITE_SUFFIX = ".audit.yaml"
 #: The built-in kinds; markers must be known before a suite is collected, and importing the kinds is not cheap.
 _MARKERS = {
+    "association": "audits of how close words lie to each other inside the model",
     "bias": "audits that compare groups in open generation",
+    "next_token": "audits that compare groups by the distribution of the next word",
     "tokenization": "audits of what a text costs in tokens",
 }
 _left_out: list[str] = []

@@ -153,7 +153,7 @@ class AssociationAudit(Audit["AssociationAudit.Params"]):
 
     def problems(self) -> Mapping[str, str]:
         """A limit is never judged."""
-        limited = (metric for metric, check in self.params.checks.items() if not check.max is check.min is None)
+        limited = (metric for metric, check in self.params.checks.items() if (check.max, check.min) != (None, None))
         return dict.fromkeys(limited, _REPORTED)
 
     def measure(self, samples: Sequence[Sample]) -> Measurement:

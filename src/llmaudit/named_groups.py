@@ -64,7 +64,8 @@ def _takes_a_name(template: str, info: ValidationInfo) -> str:
     groups: Mapping[str, NamedGroup] = info.data.get("groups", {})
     for name in (name for group in groups.values() for name in group.names):
         if problem := lint(template.replace(SLOT, "{group}"), Group(name, number="singular")):
-            raise ValueError(problem)
+            # Its advice is for templates with slots for verbs, which these have not.
+            raise ValueError(problem.partition("; write {")[0])
     return template
 
 

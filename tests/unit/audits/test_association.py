@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from llmaudit.audit import Measurement
 from llmaudit.audits.association import AssociationAudit, pytest_llmaudit_audits
 from llmaudit.engines.fake import FakeEngine
-from llmaudit.exhibits import Bars, Heatmap
 from llmaudit.execution import Execution
+from llmaudit.exhibits import Bars, Heatmap
 from llmaudit.types import Embed, Embedding, Failure, Request, Response
 
 TARGETS = {"women": ["Ann", "Eve", "Ida", "Una"], "men": ["Bob", "Dan", "Joe", "Tim"]}
@@ -20,8 +20,9 @@ ATTRIBUTES = {"career": ["office", "salary"], "family": ["home", "child"]}
 EXPLORED: dict[str, Any] = {"effect_size": {"role": "exploratory"}}
 #: Angle of each word to the first axis, in degrees: women lie at the family's end, men at the career's.
 ANGLES = {
-    **{"office": 0, "salary": 10, "home": 80, "child": 90},
-    **{"Ann": 70, "Eve": 60, "Ida": 55, "Una": 50, "Bob": 20, "Dan": 30, "Joe": 35, "Tim": 40},
+    **dict(zip(("office", "salary", "home", "child"), (0, 10, 80, 90), strict=True)),
+    **dict(zip(TARGETS["women"], (70, 60, 55, 50), strict=True)),
+    **dict(zip(TARGETS["men"], (20, 30, 35, 40), strict=True)),
 }
 
 
@@ -41,6 +42,10 @@ def measured(audit: AssociationAudit, answer: Any = turned) -> Measurement:
     return audit.run(Execution(engine, lambda _: engine, lambda _, __: None))[0]
 
 
+def with_career(*words: str) -> dict[str, Any]:
+    return {"attributes": {"career": list(words), "family": ATTRIBUTES["family"][: len(words)]}}
+
+
 def refusal(**changes: Any) -> str:
     with pytest.raises(ValidationError) as caught:
         association(**changes)
@@ -48,7 +53,9 @@ def refusal(**changes: Any) -> str:
 
 
 def test_every_word_is_asked_for_in_every_sentence() -> None:
-    asked = [r for r in association(sentences=["It is {word}.", "See {word}"], layer=3).requests() if isinstance(r, Embed)]
+    asked = [
+        r for r in association(sentences=["It is {word}.", "See {word}"], layer=3).requests() if isinstance(r, Embed)
+    ]
     assert len(asked) == 12 * 2
     factors = {"role": "target", "set": "women", "sentence": "It is {word}."}
     assert asked[0] == Embed("It is Ann.", "Ann", "mean", 3, factors)
@@ -94,7 +101,9 @@ def test_the_figures_show_every_target_and_every_pair() -> None:
 
 
 def test_nothing_of_it_is_judged() -> None:
-    audit = association(checks={"effect_size": {"role": "exploratory", "max": 0.5}, "anisotropy": {"role": "exploratory"}})
+    audit = association(
+        checks={"effect_size": {"role": "exploratory", "max": 0.5}, "anisotropy": {"role": "exploratory"}}
+    )
     assert list(audit.problems()) == ["effect_size"]
     for estimate in measured(audit).estimates.values():
         assert estimate.interval is None
@@ -144,15 +153,15 @@ def test_a_confirmatory_check_is_refused() -> None:
             {"targets": {"women": ["Ann", "Eve"], "men": ["Bob", "Dan"]}},
             "targets: women has 2 words, at least 4 are needed",
         ),
-        ({"attributes": {"career": ["office"], "family": ["home"]}}, "attributes: career has 1 words, at least 2 are needed"),
-        ({"attributes": {"career": ["office", "Ann"], "family": ["home", "child"]}}, "the word 'Ann' stands in women and in career"),
-        ({"attributes": {"career": ["office", "office"], "family": ["home", "child"]}}, "the word 'office' stands twice in career"),
-        ({"attributes": {"career": ["office", " pay"], "family": ["home", "child"]}}, "a space at the start or end of the word ' pay'"),
+        (with_career("office"), "attributes: career has 1 words, at least 2 are needed"),
+        (with_career("office", "Ann"), "the word 'Ann' stands in women and in career"),
+        (with_career("office", "office"), "the word 'office' stands twice in career"),
+        (with_career("office", " pay"), "a space at the start or end of the word ' pay'"),
         ({"sentences": ["It is here."]}, "'It is here.' needs the slot {word} once: the words take its place"),
         ({"sentences": ["A {word} {x}"]}, "a stray '{': the words take the place of {word}"),
         ({"sentences": ["A {word}", "A {word}"]}, "sentences: 'A {word}' stands here twice"),
     ],
-)  # fmt: skip
+)
 def test_bad_lists_are_refused_by_name(changes: dict[str, Any], message: str) -> None:
     assert refusal(**changes) == message
 

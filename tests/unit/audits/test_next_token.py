@@ -169,7 +169,9 @@ def test_one_template_by_hand_against_scipy() -> None:
     jsd = np.array([[jensenshannon(p, q, base=2) ** 2 for q in rows] for p in rows])
     between = jsd[:4, 4:].mean()
     within = [jsd[:4, :4].sum() / 12, jsd[4:, 4:].sum() / 12]
-    values = {name: estimate.cluster_values[TEMPLATES[0]] for name, estimate in found.estimates.items() if "jsd" in name}
+    values = {
+        name: estimate.cluster_values[TEMPLATES[0]] for name, estimate in found.estimates.items() if "jsd" in name
+    }
     assert values["jsd_between.women-men"] == pytest.approx(between)
     assert [values["jsd_within.women"], values["jsd_within.men"]] == pytest.approx(within)
     assert values["jsd_excess.women-men"] == pytest.approx(between - np.mean(within))
@@ -222,9 +224,11 @@ def test_words_that_count_by_a_piece_are_listed() -> None:
 
     words = {"warm": [" kind", " glad"], "odd": [" calm-able"]}
     audit = next_token(words={"warm": WORDS["warm"], "odd": [" calm"]})
-    assert all(each.title != "Words that count by a piece of them" for each in answered(audit, FakeEngine(handler))[0].tables)
-    mass = lambda request: NextTokens((), 1.0, (0.1, 0.2), (math.log(0.5),) * 2)  # noqa: E731
-    fake = FakeEngine(lambda request: mass(request) if isinstance(request, NextToken) else None)
+    assert all(
+        each.title != "Words that count by a piece of them" for each in answered(audit, FakeEngine(handler))[0].tables
+    )
+    answer = NextTokens((), 1.0, (0.1, 0.2), (math.log(0.5),) * 2)
+    fake = FakeEngine(lambda request: answer if isinstance(request, NextToken) else None)
     found = table(answered(next_token(words=words), fake)[0], "Words that count by a piece of them")
     assert found.rows == (("odd", " calm-able", " calm", 3),)
 
@@ -269,7 +273,7 @@ def test_the_figures_show_the_limit_the_odds_and_the_next_words() -> None:
         ({"templates": ["{name} is } very"]}, "a stray '}': a name takes the place of {name}"),
         ({"templates": ["She is very"]}, "the template has no slot {name}: every group would get the same prompt"),
         ({"templates": ["{name} is very "]}, "a space at the start or end of 'Ann is very '"),
-        ({"templates": ["{name} are very"]}, "'are' does not agree with 'Ann' in 'Ann are very'; write {is}"),
+        ({"templates": ["{name} are very"]}, "'are' does not agree with 'Ann' in 'Ann are very'"),
         ({"templates": [TEMPLATES[0]] * 2}, f"{TEMPLATES[0]!r} stands here twice"),
         ({"templates": []}, "needs at least one template"),
         ({"words": {"warm": ["kind"]}}, "'kind' would be joined to the prompt's last word: write ' kind'"),

@@ -22,7 +22,8 @@ def vectors(seed: int, words: int = 16, sentences: int = 2, dimensions: int = 5)
 
 def outcome(words: NDArray[np.float64]) -> tuple[float, float, float]:
     cosines = cosine_similarities(words)
-    found = weat(*np.split(associations(cosines[:8, 8:12], cosines[:8, 12:]), 2), seed=0)
+    of_targets = associations(cosines[:8, 8:12], cosines[:8, 12:])
+    found = weat(of_targets[:4], of_targets[4:], seed=0)
     return found.effect_size, found.statistic, found.p_value
 
 

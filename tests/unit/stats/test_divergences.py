@@ -123,9 +123,9 @@ def test_the_jackknife_error_by_hand_and_by_simulation() -> None:
         matrix = (points[:, None] - points) ** 2
         values.append(float(split_distances(matrix).excess))
         errors.append(jackknife_error(matrix))
-    # Squared distances: the excess estimates the squared distance of the means, 4, with an error near 2 * 2 / sqrt(k/2).
-    assert np.mean(values) == pytest.approx(4, abs=3 * np.std(values) / math.sqrt(300))
-    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(values), rel=0.15)
+    # Squared distances: the excess estimates the squared distance of the means, which is 4.
+    assert np.mean(values) == pytest.approx(4, abs=3 * float(np.std(values)) / math.sqrt(300))
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(float(np.std(values)), rel=0.15)
 
 
 def test_odd_shapes_are_refused() -> None:

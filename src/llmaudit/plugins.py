@@ -10,13 +10,13 @@ import pluggy
 
 from llmaudit import hookspecs
 from llmaudit.audit import Audit
-from llmaudit.audits import bias, content, diversity, pairs, steering, tokenization
+from llmaudit.audits import association, bias, content, diversity, next_token, pairs, steering, tokenization
 from llmaudit.scorers import answers, regard, sentiment, toxicity
 
 __all__ = ["BUILT_IN", "installed_kinds"]
 
 #: Modules whose hooks offer the built-in kinds and scorers.
-BUILT_IN = (bias, content, diversity, pairs, steering, tokenization, sentiment, answers, toxicity, regard)
+BUILT_IN = (association, bias, content, diversity, next_token, pairs, steering, tokenization, sentiment, answers, toxicity, regard)
 
 
 def installed_kinds() -> dict[str, type[Audit[Any]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -29,7 +30,7 @@ from llmaudit.scorers.base import Scorer, Validated
 from llmaudit.stats import Limit, judge
 from llmaudit.stimuli import chosen_scorers
 from llmaudit.suite import AuditEntry, CheckEntry, Suite
-from llmaudit.types import Completion, Failure, Generate, Sample
+from llmaudit.types import Completion, Failure, Generate, NextTokens, Response, Sample
 
 __all__ = ["audit_record", "blank_record", "plain_audit", "record_check", "sample_lines"]
 
@@ -159,10 +160,18 @@ def _evidence(finished: Finished, metric: str) -> tuple[Evidence, ...]:
     found: list[Evidence] = []
     for index in finished.measurement.evidence.get(metric, ())[:_EVIDENCE]:
         sample = finished.samples[index]
-        answer = sample.response.text if isinstance(sample.response, Completion) else str(sample.response)
         scores = {name: values[index] for name, values in finished.measurement.scores.items()}
-        found.append(Evidence(_asked(sample), answer, dict(sample.request.factors), scores))
+        found.append(Evidence(_asked(sample), _answered(sample.response), dict(sample.request.factors), scores))
     return tuple(found)
+
+
+def _answered(response: Response) -> str:
+    """A response as a reader reads it."""
+    if isinstance(response, Completion):
+        return response.text
+    if isinstance(response, NextTokens):
+        return ", ".join(f"{word!r} {math.exp(logprob):.1%}" for word, logprob in response.top)
+    return str(response)
 
 
 def _failures(samples: Sequence[Sample]) -> list[str]:

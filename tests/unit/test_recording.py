@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 
 import pytest
 
 from llmaudit.engines.fake import FakeEngine
 from llmaudit.execution import finish
-from llmaudit.recording import audit_record, blank_record, record_check, sample_lines
+from llmaudit.recording import _answered, audit_record, blank_record, record_check, sample_lines
 from llmaudit.records import Record, to_plain
 from llmaudit.suite import CheckEntry, Place
 from llmaudit.types import (
     Failure,
+    NextTokens,
     Request,
     Response,
 )
@@ -141,3 +143,8 @@ def test_a_failure_has_its_error_in_the_line_and_in_the_evidence() -> None:
     done = finish(entry, suite, execution(FakeEngine(handler)))
     assert next(sample_lines(done))["error"] == "too long"
     assert "too long" in record_check(done, entry.checks[0]).evidence[0].answer
+
+
+def test_evidence_of_next_tokens_reads_as_words_and_percentages() -> None:
+    answer = NextTokens(((" calm", math.log(0.5)), ("\n", math.log(0.125))), 1.0, logprobs=(-0.5,) * 4)
+    assert _answered(answer) == "' calm' 50.0%, '\\n' 12.5%"

@@ -70,6 +70,13 @@ def test_a_failure_is_not_kept(tmp_path: Path) -> None:
     assert store.get(_model(), [PAIRS[0][0]]) == {}
 
 
+def test_a_whole_distribution_is_not_kept(tmp_path: Path) -> None:
+    store = ResponseStore(tmp_path / "r.sqlite3")
+    asked = NextToken("a", "c", full=True)
+    store.put(_model(), "m", asked, NextTokens(((" b", -0.5),), 0.75, logprobs=(-0.5,) * 49152))
+    assert store.get(_model(), [asked]) == {}
+
+
 def test_a_damaged_file_is_set_aside_with_a_remark(tmp_path: Path) -> None:
     path = tmp_path / "r.sqlite3"
     path.write_bytes(b"this is no database, but long enough to look at" * 100)

@@ -18,9 +18,11 @@ __all__: list[str] = []
 _SUITE_SUFFIX = ".audit.yaml"
 #: The built-in kinds; markers must be known before a suite is collected, and importing the kinds is not cheap.
 _MARKERS = {
+    "association": "audits of how close words lie to each other inside the model",
     "bias": "audits that compare groups in open generation",
     "content": "audits of how often an answer has the content of a codebook",
     "diversity": "audits of what the temperature does to the variety of answers",
+    "next_token": "audits that compare groups by the distribution of the next word",
     "pairs": "audits of which of two sentences a model finds more likely",
     "steering": "audits of whether a model can be steered, and what it costs",
     "tokenization": "audits of what a text costs in tokens",

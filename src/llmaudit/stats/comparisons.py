@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -58,13 +58,18 @@ class WorstGapNull(NamedTuple):
     """95th percentile of the same."""
 
 
-def sign_flip(differences: ArrayLike, seed: int, resamples: int = 9999) -> float:
-    """Return the two-sided p of "the mean difference is zero" from flipping the signs of cluster differences.
+def sign_flip(
+    differences: ArrayLike,
+    seed: int,
+    resamples: int = 9999,
+    alternative: Literal["two-sided", "greater"] = "two-sided",
+) -> float:
+    """Return the p of "the mean difference is zero" from flipping the signs of cluster differences.
 
-    `differences` has shape (C,), any unit; it assumes only that they are symmetric about 0 under the null (Fisher
-    1935). All 2^C patterns are enumerated up to 13 clusters; beyond, `resamples` are drawn with the +1 correction
-    (Phipson and Smyth 2010). Differences that are all 0 give 1. Raises ValueError for an empty, non-finite or not
-    one-dimensional input.
+    `differences` has shape (C,), any unit; `alternative` is what the mean may be instead. It assumes only that they are
+    symmetric about 0 under the null (Fisher 1935). All 2^C patterns are enumerated up to 13 clusters; beyond,
+    `resamples` are drawn with the +1 correction (Phipson and Smyth 2010). Differences that are all 0 give 1. Raises
+    ValueError for an empty, non-finite or not one-dimensional input.
     """
     values = np.asarray(differences, dtype=np.float64)
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
@@ -79,7 +84,7 @@ def sign_flip(differences: ArrayLike, seed: int, resamples: int = 9999) -> float
         vectorized=True,
         n_resamples=patterns if patterns <= _MAX_ENUMERATED else resamples,
         batch=max(1, _BATCH_ELEMENTS // values.size),
-        alternative="two-sided",
+        alternative=alternative,
         rng=np.random.default_rng(seed),
     )
     return float(found.pvalue)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -34,6 +35,14 @@ def test_sign_flip_is_exact_and_blind_to_sign_and_scale(differences: list[float]
 @given(st.floats(1e-300, 1e300), st.integers(1, 13))
 def test_sign_flip_of_constant_differences_is_the_smallest_p(value: float, clusters: int) -> None:
     assert sign_flip([value] * clusters, seed=0) == min_attainable_p(clusters)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(GRID, min_size=2, max_size=9).filter(any))
+def test_a_one_sided_sign_flip_by_brute_force(differences: list[float]) -> None:
+    signs = np.array(list(itertools.product((1, -1), repeat=len(differences))))
+    expected = np.mean(signs @ np.array(differences) >= sum(differences))
+    assert sign_flip(differences, seed=0, alternative="greater") == pytest.approx(expected)
 
 
 def test_sign_flip_of_nothing_but_zeros_is_one() -> None:

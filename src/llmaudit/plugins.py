@@ -16,7 +16,20 @@ from llmaudit.scorers import answers, regard, sentiment, toxicity
 __all__ = ["BUILT_IN", "installed_kinds"]
 
 #: Modules whose hooks offer the built-in kinds and scorers.
-BUILT_IN = (association, bias, content, diversity, next_token, pairs, steering, tokenization, sentiment, answers, toxicity, regard)
+BUILT_IN = (
+    association,
+    bias,
+    content,
+    diversity,
+    next_token,
+    pairs,
+    steering,
+    tokenization,
+    sentiment,
+    answers,
+    toxicity,
+    regard,
+)
 
 
 def installed_kinds() -> dict[str, type[Audit[Any]]]:

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from llmaudit.divergence import Design, divergence_estimates, read_template
+from llmaudit.next_words.divergence import Design, divergence_estimates, read_template
 from llmaudit.types import Estimate, NextTokens
 
 REPEATS, TEMPLATES, WORDS = 200, 12, 30

@@ -12,9 +12,8 @@ import pytest
 from pydantic import Field
 
 from llmaudit.audit import Audit, AuditParams, Context, Measurement, Metric, Setting
-from llmaudit.divergence import Design, Reading, divergence_estimates, divergence_metrics, read_template
-from llmaudit.named_groups import SLOT, NamedGroups, NameTemplates, WordLists
-from llmaudit.next_words import (
+from llmaudit.next_words.divergence import Design, Reading, divergence_estimates, divergence_metrics, read_template
+from llmaudit.next_words.exhibits import (
     difference_figures,
     furthest_samples,
     joint_words,
@@ -22,9 +21,10 @@ from llmaudit.next_words import (
     templates_table,
     words_table,
 )
+from llmaudit.next_words.names import SLOT, NamedGroups, NameTemplates, WordLists
+from llmaudit.next_words.odds import log_odds, odds_estimates, odds_metrics
 from llmaudit.stats import design_problem
 from llmaudit.types import NextToken, NextTokens, Request, Sample, Tokenize
-from llmaudit.word_odds import log_odds, odds_estimates, odds_metrics
 
 __all__ = ["NextTokenAudit"]
 

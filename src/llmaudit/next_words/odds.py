@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmaudit.audit import Metric
-from llmaudit.divergence import Design
 from llmaudit.gaps import Cells, Scored, gap_estimates
+from llmaudit.next_words.divergence import Design
 from llmaudit.stats.divergences import mean_difference_p
 from llmaudit.types import Estimate, NextTokens, Sample
 

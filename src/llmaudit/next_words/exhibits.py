@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from llmaudit.divergence import Design, Reading
 from llmaudit.exhibits import Bars, Figure, Intervals, Table
+from llmaudit.next_words.divergence import Design, Reading
 from llmaudit.types import Estimate, Sample, Tokens
 
 __all__ = ["difference_figures", "furthest_samples", "joint_words", "names_table", "templates_table", "words_table"]

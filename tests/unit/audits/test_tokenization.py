@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from llmaudit.audit import Bars, Measurement, Table
+from llmaudit.audit import Bars, Intervals, Measurement, Table
 from llmaudit.audits.tokenization import Tokenization, pytest_llmaudit_audits
 from llmaudit.engines.fake import FakeEngine
 from llmaudit.execution import Execution
@@ -134,7 +134,10 @@ def test_the_table_of_languages_by_hand() -> None:
 
 
 def test_figures_are_sorted_and_mark_the_reference() -> None:
-    premium, characters = measured(tokenization()).figures
+    premium, normalised, characters = measured(tokenization()).figures
+    assert isinstance(normalised, Intervals)
+    assert [row[0] for row in normalised.rows] == ["jpn_Jpan", "deu_Latn"]
+    assert normalised.limits == (1.0,)
     assert isinstance(premium, Bars)
     assert premium.title == "Tokens over eng_Latn"
     assert [row[0] for row in premium.rows] == ["jpn_Jpan", "deu_Latn"]
@@ -269,7 +272,7 @@ def test_a_language_may_be_called_words() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"parallel": {}, "words": []}, r"needs sentences \(parallel\) or words"),
+        ({"parallel": {}, "words": []}, r"needs sentences \(parallel or data\), words or terms"),
         ({"parallel": {"deu_Latn": GERMAN}}, r"no sentences in 'eng_Latn' \(there are deu_Latn\)"),
         ({"parallel": {"eng_Latn": ENGLISH, "deu_Latn": GERMAN[:1]}}, "deu_Latn has 1 sentences, eng_Latn has 2"),
         ({"parallel": {"eng_Latn": ["a", " "]}}, "eng_Latn has an empty sentence"),

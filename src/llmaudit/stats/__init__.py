@@ -42,7 +42,7 @@ from llmaudit.stats.power import (
     variance_components,
 )
 from llmaudit.stats.renyi import RENYI_ORDER, renyi_efficiency, renyi_efficiency_without_each
-from llmaudit.stats.two_sample import simultaneous_welch_intervals, welch_interval
+from llmaudit.stats.two_sample import welch_interval
 from llmaudit.stats.verdicts import MIN_CLUSTERS, Judgement, Limit, design_problem, judge
 
 __all__ = [
@@ -87,7 +87,6 @@ __all__ = [
     "simultaneous_jackknife_intervals",
     "simultaneous_ratio_intervals",
     "simultaneous_t_intervals",
-    "simultaneous_welch_intervals",
     "t_interval",
     "variance_components",
     "wasserstein_excess",

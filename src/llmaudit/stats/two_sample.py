@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,7 +10,7 @@ from scipy import stats
 
 from llmaudit.types import Interval
 
-__all__ = ["simultaneous_welch_intervals", "welch_interval"]
+__all__ = ["welch_interval"]
 
 
 def welch_interval(first: ArrayLike, second: ArrayLike, level: float = 0.90) -> Interval | None:
@@ -20,35 +20,16 @@ def welch_interval(first: ArrayLike, second: ArrayLike, level: float = 0.90) -> 
     variation give an interval of no width. None for fewer than 2 clusters on a side and for non-finite values. Raises
     ValueError unless 0 < level < 1.
     """
-    (found,) = _welch([(first, second)], level, 1, "Welch t on clusters")
-    return found
-
-
-def simultaneous_welch_intervals(
-    pairs: Sequence[tuple[ArrayLike, ArrayLike]], level: float = 0.90
-) -> list[Interval | None]:
-    """Return one interval per pair of samples, such that all K of them hold together with at least `level`.
-
-    Bonferroni. Shapes, outcomes and errors are those of `welch_interval`.
-    """
-    return _welch(pairs, level, len(pairs), f"simultaneous Welch t (Bonferroni over {len(pairs)})")
-
-
-def _welch(
-    pairs: Sequence[tuple[ArrayLike, ArrayLike]], level: float, tests: int, method: str
-) -> list[Interval | None]:
     if not 0 < level < 1:
         raise ValueError(f"a level lies between 0 and 1, not at {level}")
-    coverage = 1 - (1 - level) / max(tests, 1)
-    found: list[Interval | None] = []
-    for pair in pairs:
-        first, second = (np.asarray(side, dtype=np.float64) for side in pair)
-        if min(first.size, second.size) < 2 or not (np.isfinite(first).all() and np.isfinite(second).all()):
-            found.append(None)
-        elif np.ptp(first) == 0 and np.ptp(second) == 0:
-            difference = float(first[0] - second[0])
-            found.append(Interval(difference, difference, level, method))
-        else:
-            bounds = stats.ttest_ind(first, second, equal_var=False).confidence_interval(coverage)
-            found.append(Interval(float(bounds.low), float(bounds.high), level, method))
-    return found
+    samples = [np.asarray(side, dtype=np.float64) for side in (first, second)]
+    if any(each.size < 2 or not np.isfinite(each).all() for each in samples):
+        return None
+    difference = float(samples[0].mean() - samples[1].mean())
+    errors = [float(each.var(ddof=1)) / each.size for each in samples]
+    half = 0.0
+    if sum(errors) > 0:
+        # Satterthwaite's degrees of freedom.
+        parts = (error**2 / (each.size - 1) for error, each in zip(errors, samples, strict=True))
+        half = float(stats.t.ppf((1 + level) / 2, sum(errors) ** 2 / sum(parts))) * math.sqrt(sum(errors))
+    return Interval(difference - half, difference + half, level, "Welch t on clusters")

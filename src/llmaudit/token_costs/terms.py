@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
+from scipy import stats
 
 from llmaudit.audit import Metric
-from llmaudit.stats import simultaneous_welch_intervals, welch_interval, worst_absolute
+from llmaudit.stats import clopper_pearson, welch_interval, worst_absolute
 from llmaudit.token_costs.clusters import LEVEL, MAX_MISSING
 from llmaudit.token_costs.counts import Array
-from llmaudit.types import Estimate, Sample, Tokens
+from llmaudit.types import Estimate, Interval, Sample, Tokens
 
 __all__ = ["TermCosts", "term_costs", "term_estimates"]
 
@@ -59,8 +60,7 @@ def term_estimates(costs: Mapping[str, TermCosts], metrics: Mapping[str, Metric]
     problem = _first_problem(means)
     pairs = list(combinations(costs, 2))
     gaps = [_gap(f"term_cost_gap.{a}-{b}", metrics["term_cost_gap"], costs[a], costs[b]) for a, b in pairs]
-    samples = [(costs[a].counted, costs[b].counted) for a, b in pairs]
-    together = simultaneous_welch_intervals(samples, LEVEL)
+    together = [_interval(costs[a], costs[b], len(pairs)) for a, b in pairs]
     worst = worst_absolute(together, [gap.value for gap in gaps])
     bare = replace(
         gaps[worst.facet],
@@ -102,7 +102,7 @@ def _gap(name: str, metric: Metric, first: TermCosts, second: TermCosts) -> Esti
     return Estimate(
         metric=name,
         value=first.mean - second.mean,
-        interval=welch_interval(first.counted, second.counted, LEVEL),
+        interval=_interval(first, second, 1),
         unit=metric.unit,
         better="zero",
         n=asked - missing,
@@ -111,6 +111,31 @@ def _gap(name: str, metric: Metric, first: TermCosts, second: TermCosts) -> Esti
         missing=missing,
         problem=_lost(missing, asked) if too_many else None,
     )
+
+
+def _interval(first: TermCosts, second: TermCosts, tests: int) -> Interval | None:
+    """Interval of the difference in means, such that as many of them as there are tests hold together."""
+    coverage = 1 - (1 - LEVEL) / tests
+    samples = [_with_pseudo_terms(each.counted, coverage) for each in (first, second)]
+    found = welch_interval(samples[0], samples[1], coverage)
+    method = "Welch t with two pseudo-terms a group" + (f" (Bonferroni over {tests})" if tests > 1 else "")
+    return found and replace(found, level=LEVEL, method=method)
+
+
+def _with_pseudo_terms(tokens: Array, coverage: float) -> Array:
+    """Add two terms, h tokens above and below the mean.
+
+    Names that are all single tokens show no variation, and say little of the next name. As in
+    `gaps.proportion_interval`, h is such that n terms of one length give the exact bound 1 - ((1 - coverage)/2)^(1/n)
+    on the share of terms with a token more.
+    """
+    size = tokens.size
+    bound = clopper_pearson(0, size, coverage) if size > 1 else None
+    if bound is None:
+        return tokens
+    quantile = float(stats.t.ppf((1 + coverage) / 2, size + 1))
+    h = bound.high / (quantile * math.sqrt(2 / ((size + 1) * (size + 2))))
+    return np.append(tokens, tokens.mean() + np.array([h, -h]))
 
 
 def _without_interval(gap: Estimate) -> Estimate:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
-import numpy as np
 import pytest
 from scipy import stats
 
-from llmaudit.stats import simultaneous_welch_intervals, welch_interval
+from llmaudit.stats import t_interval, welch_interval
 from llmaudit.types import Interval
 
-FIRST, SECOND = np.array([1.0, 2, 2, 3]), np.array([4.0, 4, 5, 9, 3])
+FIRST, SECOND = [1.0, 2.0, 2.0, 3.0], [4.0, 4.0, 5.0, 9.0, 3.0]
 
 
 def test_the_interval_ends_where_the_one_sided_tests_do() -> None:
     found = welch_interval(FIRST, SECOND, 0.90)
     assert found is not None
-    for bound, alternative in ((found.low, "greater"), (found.high, "less")):
-        test = stats.ttest_ind(FIRST, SECOND + bound, equal_var=False, alternative=alternative)
-        assert test.pvalue == pytest.approx(0.05)
+    sides: tuple[tuple[float, Literal["greater", "less"]], ...] = ((found.low, "greater"), (found.high, "less"))
+    for bound, alternative in sides:
+        moved = [value + bound for value in SECOND]
+        assert stats.ttest_ind(FIRST, moved, equal_var=False, alternative=alternative).pvalue == pytest.approx(0.05)
 
 
 def test_by_hand() -> None:
@@ -29,14 +30,18 @@ def test_by_hand() -> None:
     assert found.high == pytest.approx(-1 + 2.9199855803537269 * math.sqrt(2))
 
 
-def test_together_they_are_wider() -> None:
-    alone = welch_interval(FIRST, SECOND)
-    first, second = simultaneous_welch_intervals([(FIRST, SECOND), (SECOND, FIRST)])
-    assert alone is not None
-    assert first is not None
-    assert second is not None
-    assert first.low < alone.low
-    assert (second.low, second.high) == pytest.approx((-first.high, -first.low))
+def test_the_other_way_round_it_is_mirrored() -> None:
+    found, mirrored = welch_interval(FIRST, SECOND), welch_interval(SECOND, FIRST)
+    assert found is not None
+    assert mirrored is not None
+    assert (mirrored.low, mirrored.high) == pytest.approx((-found.high, -found.low))
+
+
+def test_one_sample_without_variation_leaves_that_of_the_other() -> None:
+    found, of_the_mean = welch_interval([2.0] * 9, SECOND), t_interval([2 - value for value in SECOND])
+    assert found is not None
+    assert of_the_mean is not None
+    assert (found.low, found.high) == pytest.approx((of_the_mean.low, of_the_mean.high))
 
 
 def test_samples_without_variation_have_an_interval_without_width() -> None:

@@ -283,7 +283,7 @@ class Tokenization(Audit["Tokenization.Params"]):
         title = f"Tokens per byte over {reference}: the premium without the length of the translation"
         found: list[Figure] = [
             *exhibits.bars(f"Tokens over {reference}", metrics.PREMIUM.unit, values("premium"), 1.0),
-            *exhibits.intervals(title, "normalised premium", facets("normalised_premium"), (1.0, *limits)),
+            *exhibits.intervals(title, "normalised premium", facets("normalised_premium"), limits),
             *exhibits.bars("Tokens per character", "tokens", values("tokens_per_character")),
         ]
         if price is not None:

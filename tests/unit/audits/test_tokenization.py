@@ -141,7 +141,7 @@ def test_figures_are_sorted_and_mark_the_reference() -> None:
     premium, normalised, characters = measured(tokenization()).figures
     assert isinstance(normalised, Intervals)
     assert [row[0] for row in normalised.rows] == ["jpn_Jpan", "deu_Latn"]
-    assert normalised.limits == (1.0,)
+    assert normalised.limits == ()
     assert isinstance(premium, Bars)
     assert premium.title == "Tokens over eng_Latn"
     assert [row[0] for row in premium.rows] == ["jpn_Jpan", "deu_Latn"]

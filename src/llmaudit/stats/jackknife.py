@@ -34,7 +34,10 @@ def simultaneous_jackknife_intervals(
 
     Shapes, outcomes and errors are those of `jackknife_interval`.
     """
-    coverage, method = 1 - (1 - _coverage(level)) / max(len(values), 1), f"simultaneous jackknife over {len(values)}"
+    coverage, method = (
+        1 - (1 - _coverage(level)) / max(len(values), 1),
+        f"simultaneous jackknife (Bonferroni over {len(values)})",
+    )
     pairs = zip(values, without, strict=True)
     found = [_bounds(value, np.asarray(each, dtype=np.float64), coverage) for value, each in pairs]
     return [bounds and Interval(*bounds, level, method) for bounds in found]

@@ -100,7 +100,9 @@ def test_the_formulas_by_hand() -> None:
 
 
 def test_every_metric_is_known_before_anything_runs_and_all_are_measured() -> None:
-    audit = tokenization(compare_with="other")
+    price = {"per_million_tokens": 2.5, "currency": "EUR"}
+    terms = {"women": ["Anna", "Eva"], "men": ["Otto", "Max"]}
+    audit = tokenization(compare_with=["other", "third"], price=price, terms=terms, examples=1)
     found = measured(audit, other=letters)
     assert set(found.estimates) == set(audit.metrics)
     for name, estimate in found.estimates.items():
@@ -251,8 +253,10 @@ def test_the_worst_language_is_found_in_any_order() -> None:
 
 
 def test_one_language_has_no_premium() -> None:
-    audit = tokenization(parallel={"eng_Latn": ENGLISH})
-    assert "premium" not in audit.metrics
+    price = {"per_million_tokens": 2.5, "currency": "EUR"}
+    audit = tokenization(parallel={"eng_Latn": ENGLISH}, price=price)
+    assert not {"premium", "byte_premium", "normalised_premium", "cost_premium", "gini"} & set(audit.metrics)
+    assert {"cost.eng_Latn", "renyi_efficiency.eng_Latn"} <= set(audit.metrics)
     assert set(measured(audit).estimates) == set(audit.metrics)
 
 

@@ -67,7 +67,7 @@ def test_a_tokenizer_alone_is_enough(project: Project) -> None:
     assert found["tokens.eng_Latn"].value == sum(range(2, 14))
     (audit,) = project.result().audits
     assert {"Token by token", "Terms of the groups"} <= {table.title for table in audit.tables}
-    assert any(setting.name == "SHA-256 of ell_Grek.devtest" for setting in audit.settings)
+    assert any(setting.name == "sha256 of ell_Grek.devtest" for setting in audit.settings)
 
 
 @pytest.mark.usefixtures("flores")

@@ -191,7 +191,7 @@ class Tokenization(Audit["Tokenization.Params"]):
             found.append(Setting("documents", str(len(set(text.documents)))))
         if params.data is not None:
             found.append(Setting("data", f"{params.data.reader}, {params.data.path}"))
-            found += [Setting(f"SHA-256 of {name}", digest) for name, digest in params.data.sha256.items()]
+            found += [Setting(f"sha256 of {name}", digest) for name, digest in params.data.sha256.items()]
         if params.price is not None:
             found.append(
                 Setting("price", f"{params.price.per_million_tokens:g} {params.price.currency} per million tokens")

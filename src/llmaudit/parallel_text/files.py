@@ -1,54 +1,46 @@
-"""Text files of a folder, each with the hash of its bytes.
-
-No message quotes what a file says: it names the file and the line.
-"""
+"""Files of a folder with one language each, and what to say of one that is not there."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
-__all__ = ["TextFile", "existing_folder", "nearest", "read_text"]
+from llmaudit.datasets import DataFile, from_path
+
+__all__ = ["existing_folder", "lines_of", "nearest", "read_file", "sha256_of", "text_of"]
 
 #: How many names a message lists.
 _LISTED = 12
 
 
-@dataclass(frozen=True, slots=True)
-class TextFile:
-    """One file, read whole."""
-
-    name: str
-    """Its own name, without its folder."""
-    text: str
-    """The content, without a byte order mark, its lines ended by line feeds alone."""
-    sha256: str
-    """Of the bytes, as hexadecimal digits."""
-
-    def lines(self) -> list[str]:
-        """Return the lines, without the end of the last one. Raises ValueError where one is blank."""
-        lines = self.text.removesuffix("\n").split("\n")
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                raise ValueError(f"{self.name}:{number}: the line is blank, and so no translation of another")
-        return lines
+def read_file(path: Path) -> DataFile:
+    """Read a file. Raises ValueError where it cannot be read."""
+    (file,) = from_path(path, ())
+    return file
 
 
-def read_text(path: Path) -> TextFile:
-    """Read a file. Raises ValueError where it cannot be read, and with the line where it is not UTF-8."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise ValueError(f"{path.name}:{line}: this is not UTF-8 text: save the file as UTF-8") from None
-    return TextFile(path.name, text.replace("\r\n", "\n"), hashlib.sha256(data).hexdigest())
+def text_of(file: DataFile) -> str:
+    """Return the content, its lines ended by line feeds alone. Raises ValueError, naming the line, unless UTF-8."""
+    return file.text.replace("\r\n", "\n")
+
+
+def lines_of(file: DataFile) -> list[str]:
+    """Return the lines, a blank one being a mistake: lines belong together by number. Raises ValueError for one.
+
+    A line ends at a line feed and nowhere else, as translations may hold other signs that Unicode calls line ends.
+    """
+    lines = text_of(file).removesuffix("\n").split("\n")
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            raise ValueError(f"{file.name}:{number}: the line is blank, and so no translation of another")
+    return lines
+
+
+def sha256_of(files: Iterable[DataFile]) -> dict[str, str]:
+    """Name of a file -> SHA-256 of its bytes, as hexadecimal digits."""
+    return {file.name: hashlib.sha256(file.data).hexdigest() for file in files}
 
 
 def existing_folder(path: Path) -> Path:

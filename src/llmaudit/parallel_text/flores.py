@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from llmaudit.parallel_text.files import TextFile, existing_folder, nearest, read_text
+from llmaudit.datasets import DataFile
+from llmaudit.parallel_text.files import existing_folder, lines_of, nearest, read_file, sha256_of
 from llmaudit.parallel_text.text import ParallelText
 
 __all__ = ["read"]
@@ -19,13 +20,13 @@ def read(folder: Path, languages: Sequence[str], split: str) -> ParallelText:
     Raises ValueError for a language without a file (with the nearest), a blank line, and files of unequal length.
     """
     inside = existing_folder(existing_folder(folder) / split)
-    known = {path.name.removesuffix(f".{split}") for path in inside.glob(f"*.{split}")}
+    known = {path.name.removesuffix(f".{split}") for path in inside.glob(f"*.{split}") if path.is_file()}
     files = {}
     for language in languages:
         if language not in known:
             raise ValueError(f"no sentences in {language!r} under {inside}{nearest(language, known)}")
-        files[language] = read_text(inside / f"{language}.{split}")
-    passages = {language: tuple(file.lines()) for language, file in files.items()}
+        files[language] = read_file(inside / f"{language}.{split}")
+    passages = {language: tuple(lines_of(file)) for language, file in files.items()}
     first, *others = files
     for language in others:
         if len(passages[language]) != len(passages[first]):
@@ -33,17 +34,16 @@ def read(folder: Path, languages: Sequence[str], split: str) -> ParallelText:
                 f"{files[language].name} has {len(passages[language])} lines, {files[first].name} has"
                 f" {len(passages[first])}: they belong together line by line"
             )
-    hashes = {file.name: file.sha256 for file in files.values()}
     metadata = folder / f"metadata_{split}.tsv"
     if not metadata.is_file():
-        return ParallelText(passages, sha256=hashes)
-    sources = read_text(metadata)
-    return ParallelText(passages, _urls(sources, len(passages[first])), {**hashes, sources.name: sources.sha256})
+        return ParallelText(passages, sha256=sha256_of(files.values()))
+    sources = read_file(metadata)
+    return ParallelText(passages, _urls(sources, len(passages[first])), sha256_of([*files.values(), sources]))
 
 
-def _urls(metadata: TextFile, sentences: int) -> tuple[str, ...]:
+def _urls(metadata: DataFile, sentences: int) -> tuple[str, ...]:
     """The source of every sentence. Raises ValueError without that column, or for another number of rows."""
-    header, *rows = (line.split("\t") for line in metadata.lines())
+    header, *rows = (line.split("\t") for line in lines_of(metadata))
     if _URL not in header:
         raise ValueError(f"{metadata.name}:1: there is no column {_URL!r}")
     if len(rows) != sentences:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from llmaudit.parallel_text.files import TextFile, existing_folder, nearest, read_text
+from llmaudit.datasets import DataFile
+from llmaudit.parallel_text.files import existing_folder, nearest, read_file, sha256_of, text_of
 from llmaudit.parallel_text.text import ParallelText
 
 __all__ = ["ARTICLES", "read"]
@@ -30,14 +31,15 @@ def read(folder: Path, languages: Sequence[str]) -> ParallelText:
     for language in languages:
         if language not in known:
             raise ValueError(f"no text in {language!r} under {folder}{nearest(language, known)}")
-        files[language] = read_text(known[language])
+        files[language] = read_file(known[language])
     passages = {language: _articles(file) for language, file in files.items()}
-    return ParallelText(passages, sha256={file.name: file.sha256 for file in files.values()})
+    return ParallelText(passages, sha256=sha256_of(files.values()))
 
 
-def _articles(file: TextFile) -> tuple[str, ...]:
-    rule = _RULE.search(file.text)
-    body = file.text[rule.end() :] if rule else file.text
+def _articles(file: DataFile) -> tuple[str, ...]:
+    text = text_of(file)
+    rule = _RULE.search(text)
+    body = text[rule.end() :] if rule else text
     blocks = [block for block in _BLANK.split(body) if block.strip()]
     if len(blocks) < ARTICLES:
         raise ValueError(

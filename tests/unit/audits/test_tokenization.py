@@ -453,7 +453,7 @@ def test_the_hashes_of_the_files_are_part_of_the_parameters(tmp_path: Path) -> N
     assert dumped["sha256"]["deu_Latn.devtest"] == digest
     settings = {setting.name: setting.value for setting in audit.settings()}
     assert settings["data"] == "flores, flores"
-    assert settings["SHA-256 of deu_Latn.devtest"] == digest
+    assert settings["sha256 of deu_Latn.devtest"] == digest
     assert settings["documents"] == "2"
 
 

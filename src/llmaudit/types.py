@@ -223,8 +223,8 @@ class Tokens:
     """Number of tokens that stand for something the vocabulary lacks."""
     byte_fallback: int
     """Number of tokens that are fragments of a character: bytes that are not valid UTF-8 on their own."""
-    decoded: str
-    """The text that decoding the ids gives back."""
+    decoded: str | None
+    """The text that decoding the ids gives back; None where the tokenizer cannot decode."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -53,10 +52,8 @@ def lines(split: str, language: str) -> list[str]:
     return (FLORES / split / f"{language}.{split}").read_text(encoding="utf-8").split("\n")
 
 
-def audited(folder: Path, parallel: Mapping[str, list[str]]) -> Measurement:
-    params = Tokenization.Params.model_validate(
-        {"kind": "tokenization", "parallel": dict(parallel), "checks": {"premium": {"max": 1.5}}}
-    )
+def audited(folder: Path, **text: object) -> Measurement:
+    params = Tokenization.Params.model_validate({"kind": "tokenization", "checks": {"premium": {"max": 1.5}}, **text})
     engine = build_tokenizer(EngineOptions(str(folder)))
     execution = Execution(engine, lambda _: engine, lambda _, __: None)
     return Tokenization(params, scorers={}).run(execution)[0]
@@ -65,7 +62,7 @@ def audited(folder: Path, parallel: Mapping[str, list[str]]) -> Measurement:
 @pytest.fixture(scope="module")
 def whole(gpt2: Path) -> Measurement:
     """Petrov's recipe: dev and devtest joined into one text, the empty strings behind their last lines kept."""
-    return audited(gpt2, {language: pieces(language) for language in LANGUAGES})
+    return audited(gpt2, parallel={language: pieces(language) for language in LANGUAGES})
 
 
 def pieces(language: str) -> list[str]:
@@ -84,8 +81,8 @@ def pieces(language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def devtest(gpt2: Path) -> Measurement:
-    """Line by line, as a suite would have it."""
-    return audited(gpt2, {language: lines("devtest", language)[:-1] for language in LANGUAGES})
+    """Line by line, through the reader, as a suite would have it."""
+    return audited(gpt2, data={"reader": "flores", "path": str(FLORES), "languages": list(LANGUAGES)})
 
 
 def values(found: Measurement) -> dict[str, float]:
@@ -111,7 +108,24 @@ def test_tokens_of_devtest_line_by_line(devtest: Measurement) -> None:
     found = values(devtest)
     assert (found["tokens.eng_Latn"], found["tokens.deu_Latn"]) == (27044, 57925)
     assert found["premium.deu_Latn"] == found["premium"] == pytest.approx(57925 / 27044, rel=1e-12)
-    assert devtest.estimates["premium"].n == 1012
+    assert (devtest.estimates["premium"].n, devtest.estimates["premium"].clusters) == (1012, 281)
+
+
+def test_sentences_of_one_page_make_the_interval_wider(devtest: Measurement, gpt2: Path) -> None:
+    # Sentences of one page resemble each other: taken as independent they would promise too much.
+    alone = audited(gpt2, parallel={language: lines("devtest", language)[:-1] for language in LANGUAGES})
+    narrow, wide = alone.estimates["premium"].interval, devtest.estimates["premium"].interval
+    assert narrow is not None
+    assert wide is not None
+    assert alone.estimates["premium"].value == devtest.estimates["premium"].value
+    assert wide.high - wide.low > narrow.high - narrow.low
+
+
+def test_the_normalised_premium_is_the_published_integers_over_the_bytes(devtest: Measurement) -> None:
+    sizes = [sum(len(line.encode()) for line in lines("devtest", language)) for language in LANGUAGES]
+    found = values(devtest)
+    assert found["byte_premium"] == pytest.approx(sizes[1] / sizes[0], rel=1e-12)
+    assert found["normalised_premium"] == pytest.approx(57925 / 27044 / (sizes[1] / sizes[0]), rel=1e-12)
 
 
 def test_fertility_over_white_space_words(devtest: Measurement) -> None:
@@ -133,4 +147,4 @@ def test_the_interval_of_a_premium_holds_the_value_and_is_narrow(devtest: Measur
     interval = devtest.estimates["premium.deu_Latn"].interval
     assert interval is not None
     assert interval.low < 57925 / 27044 < interval.high
-    assert interval.high - interval.low < 0.05
+    assert interval.high - interval.low < 0.06

@@ -1,80 +1,51 @@
-"""Kind tokenization: what a text costs in tokens, by language and by word."""
+"""Kind tokenization: what a text costs in tokens, by language, by word and by group."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import pytest
 from pydantic import Field, model_validator
 
-from llmaudit.audit import Audit, AuditParams, Bars, Context, Figure, Measurement, Metric, Name, Setting, Table
+from llmaudit.audit import Audit, AuditParams, Context, Figure, Measurement, Metric, Name, Setting, Table
+from llmaudit.parallel_text import ParallelData, ParallelText
 from llmaudit.stats import design_problem
-from llmaudit.token_counts import Array, count, ratio_estimates
+from llmaudit.token_costs import exhibits, metrics
+from llmaudit.token_costs.exact import fact_estimates, word_estimates
+from llmaudit.token_costs.languages import Languages, spaced
+from llmaudit.token_costs.params import FRAME, Frame, Price, Terms, Text, Tokenizers, against_names
+from llmaudit.token_costs.ratios import scaled
+from llmaudit.token_costs.terms import term_costs, term_estimates
 from llmaudit.types import Estimate, Factor, Request, Sample, Tokenize, Tokens
 
 __all__ = ["Tokenization"]
-
-#: Scripts that put no spaces between words, by their ISO 15924 codes: "words" there are not words.
-UNSEGMENTED = frozenset({"Hans", "Hant", "Jpan", "Khmr", "Laoo", "Mymr", "Thai", "Tibt"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Ratio:
-    """A metric that is one sum over another, per language."""
-
-    over: str
-    under: str
-    metric: Metric
-
-
-RATIOS: Mapping[str, _Ratio] = {
-    "fertility": _Ratio("tokens", "words", Metric("tokens per white-space word", "tokens per word", "lower")),
-    "tokens_per_character": _Ratio("tokens", "characters", Metric("tokens per character", "tokens", "lower")),
-    "tokens_per_byte": _Ratio("tokens", "bytes", Metric("tokens per byte of UTF-8", "tokens", "lower")),
-    "continued_words": _Ratio(
-        "continued", "words", Metric("share of white-space words cut into two or more tokens", "proportion", "lower")
-    ),
-    "byte_fallback_share": _Ratio(
-        "fragments", "tokens", Metric("share of tokens that are fragments of a character", "proportion", "lower")
-    ),
-}
-EXACT: Mapping[str, Metric] = {
-    "tokens": Metric("number of tokens of all sentences", "tokens", "lower", deterministic=True),
-    "unknown_share": Metric("share of tokens that stand for the unknown", "proportion", "lower", deterministic=True),
-    "round_trip_failures": Metric("texts that do not decode to themselves", "sentences", "lower", deterministic=True),
-}
-PREMIUM = Metric("tokens over the tokens of the reference language, same content", "ratio", "lower")
-AGAINST = Metric("tokens over the tokens of the other tokenizer, same text", "ratio", "lower")
-WORDS: Mapping[str, Metric] = {
-    "single_token_rate": Metric("share of words that are one token", "proportion", "higher", deterministic=True),
-    "tokens_per_word": Metric("mean tokens of a word, after a space", "tokens per word", "lower", deterministic=True),
-}
-FACTS: Mapping[str, Metric] = {
-    "vocabulary_size": Metric("number of tokens of the vocabulary", "tokens", "higher", deterministic=True),
-    "special_tokens": Metric("number of special tokens", "tokens", "lower", deterministic=True),
-}
 
 
 class Tokenization(Audit["Tokenization.Params"]):
     """What does the same content cost in tokens in another language, and which words does the vocabulary hold?
 
-    Parallel sentences in several languages, a list of words, or both. The sentence is the unit. Sources: premium,
-    Petrov et al. 2023 (arXiv 2305.15425); fertility and continued words, Rust et al. 2021; single-token rate (arXiv
-    2510.09947).
+    Parallel text in several languages, a list of words, terms of groups, or all of them. The document is the unit, and
+    every sentence its own document where none is named. Sources: premium, Petrov et al. 2023 (arXiv 2305.15425);
+    fertility and continued words, Rust et al. 2021; byte premium, Arnett et al. 2024; Renyi efficiency, Zouhar et al.
+    2023; single-token rate (arXiv 2510.09947).
     """
 
     kind = "tokenization"
     needs = frozenset({Tokenize})
     limitations: ClassVar[tuple[str, ...]] = (
-        "The counts are exact for these sentences; the intervals are for text like them, the sentence being the unit.",
+        "The counts are exact for these sentences; the intervals are for text like them, the document being the unit"
+        " (the sentence where no documents are named).",
         "Fewer tokens are cheaper, not better: compression does not predict quality (Schmidt et al. 2024).",
         "Words are what white space separates: languages that write none have no fertility here, and languages that"
         " compound have long words.",
-        "Translations differ in length for reasons that are no tokenizer's: the byte premium is shown beside it.",
+        "Translations differ in length for reasons that are no tokenizer's: the byte premium is shown beside the"
+        " premium, and the normalised premium is divided by it. Bytes are no neutral measure either: UTF-8 gives two"
+        " or three to a letter of most scripts.",
+        "Parallel sets are translated text, mostly out of English, which is not how a language is written by itself.",
+        "Renyi efficiency grows with the amount of text until the vocabulary is exhausted: compare it between texts of"
+        " one length only.",
     )
 
     class Params(AuditParams):
@@ -83,21 +54,42 @@ class Tokenization(Audit["Tokenization.Params"]):
         kind: Literal["tokenization"]
         parallel: dict[Name, list[str]] = Field(default={})
         """Language -> sentences; the same sentences in the same order in every language."""
+        data: ParallelData | None = None
+        """A parallel text to read from files, in place of `parallel`."""
+        clusters: list[Text] = Field(default=[])
+        """Which document each sentence of `parallel` comes from, by position; left out, each is a document."""
         reference: Name = "eng_Latn"
         """The language that premiums are taken over."""
         words: list[str] = Field(default=[])
         """Words whose number of tokens is counted, each after a space."""
-        compare_with: str | None = None
-        """Another model, whose tokenizer cuts the same text."""
+        terms: Terms = Field(default={})
+        """Group -> names or terms whose number of tokens is compared between groups."""
+        frame: Frame = f" {FRAME}"
+        """The text in which a term is counted, whole; left out, the term after a space."""
+        price: Price | None = None
+        """What tokens cost in money."""
+        compare_with: Tokenizers = Field(default=[])
+        """Other models, one or a list, whose tokenizers cut the same text."""
+        examples: int = Field(default=0, ge=0)
+        """How many sentences of each language the report shows token by token."""
 
         @model_validator(mode="after")
         def _complete(self) -> Tokenization.Params:
-            if not self.parallel and not self.words:
-                raise ValueError("needs sentences (parallel) or words")
-            if self.parallel and self.reference not in self.parallel:
-                raise ValueError(
-                    f"reference: no sentences in {self.reference!r} (there are {', '.join(self.parallel)})"
-                )
+            if self.parallel and self.data is not None:
+                raise ValueError("parallel and data: one of the two says what the text is")
+            passages = self.text.passages
+            if not passages and not self.words and not self.terms:
+                raise ValueError("needs sentences (parallel or data), words or terms")
+            if passages and self.reference not in passages:
+                raise ValueError(f"reference: no sentences in {self.reference!r} (there are {', '.join(passages)})")
+            self._check_parallel()
+            self._check_needs_of_text()
+            if len(set(self.words)) != len(self.words):
+                twice = next(word for word in self.words if self.words.count(word) > 1)
+                raise ValueError(f"words: {twice!r} stands here twice")
+            return self
+
+        def _check_parallel(self) -> None:
             lengths = {language: len(sentences) for language, sentences in self.parallel.items()}
             for language, length in lengths.items():
                 if length != lengths[self.reference]:
@@ -106,217 +98,212 @@ class Tokenization(Audit["Tokenization.Params"]):
                     )
                 if not all(map(str.strip, self.parallel[language])):
                     raise ValueError(f"parallel: {language} has an empty sentence")
-            if len(set(self.words)) != len(self.words):
-                twice = next(word for word in self.words if self.words.count(word) > 1)
-                raise ValueError(f"words: {twice!r} stands here twice")
-            return self
+            if self.clusters and self.parallel and len(self.clusters) != lengths[self.reference]:
+                raise ValueError(
+                    f"clusters: {len(self.clusters)} documents for {lengths[self.reference]} sentences: one each is"
+                    " needed"
+                )
+
+        def _check_needs_of_text(self) -> None:
+            if self.clusters and not self.parallel:
+                raise ValueError("clusters: they belong to parallel; data brings its own documents")
+            for key in ("price", "examples", "compare_with"):
+                if getattr(self, key) and not self.text.passages:
+                    raise ValueError(f"{key}: needs sentences (parallel or data)")
+
+        @property
+        def text(self) -> ParallelText:
+            """The sentences, written here or read."""
+            if self.data is not None:
+                return self.data.text
+            passages = {language: tuple(sentences) for language, sentences in self.parallel.items()}
+            return ParallelText(passages, tuple(self.clusters))
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        """Facts of the vocabulary; per language, counts, ratios and premium; for words, the single-token rate."""
-        found: dict[str, Metric] = dict(FACTS)
-        languages = list(self.params.parallel)
-        for name, metric in EXACT.items():
-            found |= _faceted(name, metric, languages)
-        for name, ratio in RATIOS.items():
-            found |= _faceted(name, ratio.metric, [language for language in languages if _applies(name, language)])
-        found |= _faceted("premium", PREMIUM, self._others)
-        if self.params.compare_with:
-            found |= _faceted("tokens_ratio", AGAINST, languages)
-        return found | (dict(WORDS) if self.params.words else {})
+        """Facts of the vocabulary; per language, counts and ratios; of words their rate, of groups their gaps."""
+        found: dict[str, Metric] = dict(metrics.FACTS)
+        languages = list(self.params.text.passages)
+        others = self._others
+        for name, metric in metrics.EXACT.items():
+            found |= metrics.faceted(name, metric, languages)
+        for name, ratio in metrics.RATIOS.items():
+            found |= metrics.faceted(name, ratio.metric, spaced(languages) if ratio.of_words else languages)
+        for name, metric in metrics.PREMIUMS.items():
+            found |= metrics.faceted(name, metric, others)
+        found |= metrics.faceted("renyi_efficiency", metrics.EFFICIENCY, languages)
+        found |= {"vocabulary_coverage": metrics.COVERAGE} if languages else {}
+        found |= {"gini": metrics.GINI} if others else {}
+        for name in against_names(self.params.compare_with):
+            found |= metrics.faceted(name, metrics.AGAINST, languages)
+        for name, (_, _, metric) in self._costs.items():
+            found |= metrics.faceted(name, metric, languages if name == "cost" else others)
+        return (
+            found | (dict(metrics.WORDS) if self.params.words else {}) | metrics.term_metrics(list(self.params.terms))
+        )
 
     def requests(self) -> Iterator[Request]:
-        """Every sentence of every language, then every word after a space."""
-        for language, sentences in self.params.parallel.items():
-            for number, sentence in enumerate(sentences, start=1):
-                yield Tokenize(sentence, f"sentence {number:03}", {"language": language})
+        """Every sentence of every language, then every word after a space, then every term in its frame."""
+        yield from self._sentences()
         for word in self.params.words:
             yield Tokenize(f" {word}", word, {"language": "words", "list": "words"})
+        for group, terms in self.params.terms.items():
+            for term in terms:
+                text = self.params.frame.replace(FRAME, term)
+                yield Tokenize(text, term, {"language": "terms", "list": "terms", "group": group})
 
     def problems(self) -> Mapping[str, str]:
-        """A ratio over too few sentences cannot be decided; a count can."""
-        sentences = len(self.params.parallel.get(self.params.reference, []))
-        problem = design_problem(sentences) if sentences else None
-        return {n: problem for n, metric in self.metrics.items() if not metric.deterministic} if problem else {}
+        """A ratio over too few documents cannot be decided, nor a gap between too few terms; a count can."""
+        text, terms = self.params.text, self.params.terms
+        documents = len(set(text.documents)) or len(text.passages.get(self.params.reference, ()))
+        pairs = {f"{a}-{b}": min(len(terms[a]), len(terms[b])) for a, b in combinations(terms, 2)}
+        found: dict[str, str] = {}
+        for name, metric in self.metrics.items():
+            bare, _, facet = name.partition(".")
+            units = pairs.get(facet, min(pairs.values())) if bare == "term_cost_gap" else documents
+            problem = None if metric.deterministic else design_problem(units)
+            found |= {name: problem} if problem else {}
+        return found
 
     def run(self, context: Context) -> tuple[Measurement, Sequence[Sample]]:
-        """Measure with the facts of the tokenizer, and beside a second tokenizer where one is named."""
+        """Measure with the facts of the tokenizer, and beside other tokenizers where some are named."""
         samples = context.answer(self.requests())
-        other: Sequence[Sample] = ()
-        if self.params.compare_with:
-            engine = context.open_tokenizer(self.params.compare_with)
-            other = context.answer(self.requests(), engine)
-        return self._measured(samples, other, context.engine.info.facts), samples
+        others = [
+            context.answer(self._sentences(), context.open_tokenizer(model)) for model in self.params.compare_with
+        ]
+        info = context.engine.info
+        return self._measured(samples, others, info.facts, info.name), samples
 
     def measure(self, samples: Sequence[Sample]) -> Measurement:
         """Measure what the samples alone tell."""
-        return self._measured(samples, (), {})
+        return self._measured(samples, (), {}, "this model")
 
-    def _measured(self, samples: Sequence[Sample], other: Sequence[Sample], facts: Mapping[str, Factor]) -> Measurement:
-        counts = {language: count(language, samples) for language in self.params.parallel}
-        estimates = {name: _fact(name, facts.get(name), metric) for name, metric in FACTS.items()}
-        tables = [_facts_table(facts)]
-        figures: list[Figure] = []
-        if counts:
-            estimates |= self._languages(counts)
-            tables.append(self._languages_table(counts, estimates))
-            figures += self._figures(estimates)
-        if other and counts:
-            against = {language: count(language, other) for language in self.params.parallel}
-            pairs = {language: (counts[language]["tokens"], against[language]["tokens"]) for language in counts}
-            mine, theirs = _unknown(counts), _unknown(against)
-            unknown = {language: max(share, theirs[language]) for language, share in mine.items()}
-            estimates |= ratio_estimates("tokens_ratio", AGAINST, pairs, unknown)
-        if self.params.words:
-            found, table = _word_estimates([s for s in samples if "list" in s.request.factors])
-            estimates |= found
-            tables.append(table)
-        tokens = tuple(float(len(s.response.ids)) if isinstance(s.response, Tokens) else None for s in samples)
-        return Measurement(estimates, tuple(figures), tuple(tables), scores={"tokens": tokens})
+    def settings(self) -> Sequence[Setting]:
+        """Languages and counts of stimuli, and where they come from."""
+        params, text = self.params, self.params.text
+        found = [
+            *super().settings(),
+            Setting("languages", ", ".join(text.passages) or "none"),
+            Setting("sentences per language", str(len(text.passages.get(params.reference, ())))),
+            Setting("words", str(len(params.words))),
+        ]
+        if text.documents:
+            found.append(Setting("documents", str(len(set(text.documents)))))
+        if params.data is not None:
+            found.append(Setting("data", f"{params.data.reader}, {params.data.path}"))
+            found += [Setting(f"sha256 of {name}", digest) for name, digest in params.data.sha256.items()]
+        if params.price is not None:
+            found.append(
+                Setting("price", f"{params.price.per_million_tokens:g} {params.price.currency} per million tokens")
+            )
+        if params.compare_with:
+            found.append(Setting("compare_with", ", ".join(params.compare_with)))
+        return found
 
     @property
     def _others(self) -> list[str]:
-        return [language for language in self.params.parallel if language != self.params.reference]
+        return [language for language in self.params.text.passages if language != self.params.reference]
 
-    def _languages(self, counts: Mapping[str, Mapping[str, Array]]) -> dict[str, Estimate]:
-        estimates: dict[str, Estimate] = {}
-        for name, metric in EXACT.items():
-            facets = {language: _exact(f"{name}.{language}", metric, of) for language, of in counts.items()}
-            estimates |= {name: _worst_exact(name, facets)} | {facet.metric: facet for facet in facets.values()}
-        unknown = _unknown(counts)
-        for name, ratio in RATIOS.items():
-            pairs = {
-                language: (of[ratio.over], of[ratio.under])
-                for language, of in counts.items()
-                if _applies(name, language)
-            }
-            estimates |= ratio_estimates(name, ratio.metric, pairs, unknown)
-        reference = counts[self.params.reference]["tokens"]
-        premiums = {language: (counts[language]["tokens"], reference) for language in self._others}
-        either = {language: max(share, unknown[self.params.reference]) for language, share in unknown.items()}
-        return estimates | ratio_estimates("premium", PREMIUM, premiums, either)
+    @property
+    def _costs(self) -> Mapping[str, tuple[str, float, Metric]]:
+        """Metric in money -> the metric in tokens, what to multiply it with, and its meaning."""
+        price = self.params.price
+        if price is None:
+            return {}
+        cost, premium = metrics.cost_metrics(price.currency, self.params.reference)
+        # Tokens per character times the price of a million tokens is the price of a million characters.
+        return {
+            "cost": ("tokens_per_character", price.per_million_tokens, cost),
+            "cost_premium": ("premium", price.per_million_tokens, premium),
+        }
 
-    def _languages_table(self, counts: Mapping[str, Mapping[str, Array]], estimates: Mapping[str, Estimate]) -> Table:
-        reference = np.nansum(counts[self.params.reference]["bytes"])
-        rows: list[tuple[str | float | int | None, ...]] = []
-        for language, of in counts.items():
-            premium = estimates.get(f"premium.{language}")
-            sums = {name: float(np.nansum(values)) for name, values in of.items()}
-            spaced = _applies("fertility", language)
-            rows.append(
-                (
-                    language,
-                    int(sums["words"]) if spaced else None,
-                    int(sums["characters"]),
-                    int(sums["bytes"]),
-                    int(sums["tokens"]),
-                    sums["tokens"] / sums["words"] if spaced and sums["words"] else None,
-                    sums["characters"] / sums["tokens"] if sums["tokens"] else None,
-                    premium.value if premium else 1.0,
-                    sums["bytes"] / reference if reference else None,
-                )
-            )
-        columns = ("language", "words", "characters", "bytes", "tokens", "fertility", "characters per token", "premium")
-        note = "The byte premium is the text's own share of the premium: how many more bytes the translation has."
-        return Table("Parallel text by language", (*columns, "byte premium"), tuple(rows), note)
+    def _sentences(self) -> Iterator[Request]:
+        text = self.params.text
+        for language, passages in text.passages.items():
+            for number, passage in enumerate(passages):
+                document = text.documents[number] if text.documents else f"sentence {number + 1:03}"
+                yield Tokenize(passage, document, {"language": language})
+
+    def _measured(
+        self, samples: Sequence[Sample], others: Sequence[Sequence[Sample]], facts: Mapping[str, Factor], name: str
+    ) -> Measurement:
+        estimates = fact_estimates(facts)
+        tables = [exhibits.facts_table(facts)]
+        figures: list[Figure] = []
+        if self.params.text.passages:
+            found, more = self._languages(samples, others, facts, name)
+            estimates |= found
+            tables += more
+            figures += self._figures(estimates)
+        if self.params.words:
+            words = [sample for sample in samples if sample.request.factors.get("list") == "words"]
+            estimates |= word_estimates(words)
+            tables.append(exhibits.words_table(words))
+        if self.params.terms:
+            terms = [sample for sample in samples if sample.request.factors.get("list") == "terms"]
+            costs = term_costs(list(self.params.terms), terms)
+            estimates |= term_estimates(costs, self.metrics)
+            tables.append(exhibits.terms_table(costs, terms))
+        tokens = tuple(float(len(s.response.ids)) if isinstance(s.response, Tokens) else None for s in samples)
+        return Measurement(estimates, tuple(figures), tuple(tables), {"tokens": tokens}, _broken(samples))
+
+    def _languages(
+        self, samples: Sequence[Sample], others: Sequence[Sequence[Sample]], facts: Mapping[str, Factor], name: str
+    ) -> tuple[dict[str, Estimate], list[Table]]:
+        params, languages = self.params, list(self.params.text.passages)
+        mine = Languages.of(samples, languages, params.reference)
+        size = facts.get("vocabulary_size")
+        estimates = mine.estimates(int(size) if isinstance(size, int | float) and size > 1 else None)
+        for cost, (old, factor, metric) in self._costs.items():
+            estimates |= scaled(estimates, old, cost, metric, factor)
+        tables = [exhibits.languages_table(mine.counts, params.reference, estimates)]
+        tokens = {name: mine.tokens}
+        for model, metric_name, answers in zip(
+            params.compare_with, against_names(params.compare_with), others, strict=False
+        ):
+            other = Languages.of(answers, languages, params.reference)
+            estimates |= mine.against(metric_name, other)
+            tokens[model] = other.tokens
+        if others:
+            tables.append(exhibits.comparison_table(tokens, params.reference))
+        if params.examples:
+            tables.append(exhibits.examples_table(languages, samples, params.examples))
+        return estimates, tables
 
     def _figures(self, estimates: Mapping[str, Estimate]) -> list[Figure]:
-        found: list[Figure] = []
-        for name, title in (
-            ("premium", f"Tokens over {self.params.reference}"),
-            ("tokens_per_character", "Tokens per character"),
-        ):
-            facets = {m.partition(".")[2]: e.value for m, e in estimates.items() if m.startswith(f"{name}.")}
-            rows = tuple(sorted(facets.items(), key=lambda row: row[1]))
-            if rows:
-                found.append(Bars(title, self.metrics[name].unit, rows, 1.0 if name == "premium" else None))
+        def facets(name: str) -> dict[str, Estimate]:
+            return {m.partition(".")[2]: e for m, e in estimates.items() if m.startswith(f"{name}.")}
+
+        def values(name: str) -> dict[str, float]:
+            return {language: estimate.value for language, estimate in facets(name).items()}
+
+        reference, price = self.params.reference, self.params.price
+        check = self.params.checks.get("normalised_premium")
+        limits = (check.max,) if check and check.max is not None else ()
+        title = f"Tokens per byte over {reference}: the premium without the length of the translation"
+        found: list[Figure] = [
+            *exhibits.bars(f"Tokens over {reference}", metrics.PREMIUM.unit, values("premium"), 1.0),
+            *exhibits.intervals(title, "normalised premium", facets("normalised_premium"), limits),
+            *exhibits.bars("Tokens per character", "tokens", values("tokens_per_character")),
+        ]
+        if price is not None:
+            costs = values("cost_premium")
+            title = f"Price of the content that takes a million tokens in {reference}"
+            found += exhibits.bars(title, price.currency, costs, price.per_million_tokens)
         return found
 
-    def settings(self) -> Sequence[Setting]:
-        """Languages and counts of stimuli."""
-        return [
-            *super().settings(),
-            Setting("languages", ", ".join(self.params.parallel) or "none"),
-            Setting("sentences per language", str(len(self.params.parallel.get(self.params.reference, [])))),
-            Setting("words", str(len(self.params.words))),
-        ]
 
-
-def _faceted(name: str, metric: Metric, facets: Sequence[str]) -> dict[str, Metric]:
-    """The metric's facets, and under its bare name the worst of them."""
-    if not facets:
-        return {}
-    worst = replace(metric, description=f"{metric.description}; the worst language")
-    return {name: worst, **{f"{name}.{facet}": metric for facet in facets}}
-
-
-def _applies(metric: str, language: str) -> bool:
-    return metric not in {"fertility", "continued_words"} or language.rpartition("_")[2] not in UNSEGMENTED
-
-
-def _unknown(counts: Mapping[str, Mapping[str, Array]]) -> dict[str, float]:
-    """Share of unknown tokens by language."""
-    sums = {
-        language: (float(np.nansum(of["unknown"])), float(np.nansum(of["tokens"]))) for language, of in counts.items()
-    }
-    return {language: unknown / tokens if tokens else 0.0 for language, (unknown, tokens) in sums.items()}
-
-
-def _exact(name: str, metric: Metric, counts: Mapping[str, Array]) -> Estimate:
-    """A count over all sentences; of what could not be tokenized there is none."""
-    tokens = float(np.nansum(counts["tokens"]))
-    sums = {"tokens": tokens, "round_trip_failures": float(np.nansum(counts["broken"]))}
-    value = sums.get(name.partition(".")[0], float(np.nansum(counts["unknown"])) / (tokens or 1.0))
-    asked = len(counts["tokens"])
-    lost = int(np.isnan(counts["tokens"]).sum())
-    n = asked - lost
-    return Estimate(
-        name,
-        value if n else math.nan,
-        None,
-        metric.unit,
-        metric.better,
-        n,
-        n,
-        lost,
-        deterministic=True,
-        problem=f"{lost} of {asked} texts could not be tokenized" if lost else None,
+def _broken(samples: Sequence[Sample]) -> dict[str, tuple[int, ...]]:
+    """Indices of the samples that do not decode to themselves."""
+    found = tuple(
+        index
+        for index, sample in enumerate(samples)
+        if isinstance(sample.request, Tokenize)
+        and isinstance(sample.response, Tokens)
+        and "list" not in sample.request.factors
+        and sample.response.decoded not in {None, sample.request.text}
     )
-
-
-def _worst_exact(name: str, facets: Mapping[str, Estimate]) -> Estimate:
-    worst = max(facets.values(), key=lambda facet: -math.inf if math.isnan(facet.value) else facet.value)
-    problem = next((f"{facet.metric}: {facet.problem}" for facet in facets.values() if facet.problem), None)
-    return replace(worst, metric=name, problem=problem)
-
-
-def _word_estimates(samples: Sequence[Sample]) -> tuple[dict[str, Estimate], Table]:
-    counted = {s.request.cluster: s.response for s in samples if isinstance(s.response, Tokens)}
-    lengths = np.array([len(tokens.ids) for tokens in counted.values()], dtype=np.float64)
-    values = {
-        "single_token_rate": float((lengths == 1).mean()) if lengths.size else math.nan,
-        "tokens_per_word": float(lengths.mean()) if lengths.size else math.nan,
-    }
-    n, lost = len(counted), len(samples) - len(counted)
-    problem = f"{lost} of {len(samples)} words could not be tokenized" if lost else None
-    estimates = {
-        name: Estimate(
-            name, values[name], None, metric.unit, metric.better, n, n, lost, deterministic=True, problem=problem
-        )
-        for name, metric in WORDS.items()
-    }
-    longest = sorted(counted.items(), key=lambda item: (-len(item[1].ids), item[0]))
-    rows = tuple((word, len(tokens.ids), " | ".join(tokens.pieces)) for word, tokens in longest[:25])
-    return estimates, Table("The words cut into most tokens", ("word", "tokens", "pieces"), rows)
-
-
-def _fact(name: str, value: Factor | None, metric: Metric) -> Estimate:
-    number = float(value) if isinstance(value, int | float) else math.nan
-    return Estimate(name, number, None, metric.unit, metric.better, 1, 1, deterministic=True)
-
-
-def _facts_table(facts: Mapping[str, Factor]) -> Table:
-    return Table("The tokenizer", ("fact", "value"), tuple((name, value) for name, value in facts.items()))
+    return {"round_trip_failures": found} if found else {}
 
 
 @pytest.hookimpl

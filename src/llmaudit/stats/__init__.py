@@ -14,12 +14,14 @@ from llmaudit.stats.comparisons import (
 )
 from llmaudit.stats.contingency import StratifiedOdds, cochran_mantel_haenszel
 from llmaudit.stats.distributions import DistributionGap, wasserstein_excess
+from llmaudit.stats.inequality import gini
 from llmaudit.stats.intervals import (
     MIN_BOOTSTRAP_CLUSTERS,
     Worst,
     bca_cluster_bootstrap,
     clopper_pearson,
     ratio_interval,
+    ratio_intervals,
     simultaneous_ratio_intervals,
     simultaneous_t_intervals,
     t_interval,
@@ -27,6 +29,7 @@ from llmaudit.stats.intervals import (
     worst_absolute,
     worst_of,
 )
+from llmaudit.stats.jackknife import jackknife_interval, simultaneous_jackknife_intervals
 from llmaudit.stats.misclassification import Informedness, informedness, widened
 from llmaudit.stats.multiplicity import benjamini_hochberg, holm
 from llmaudit.stats.nested import NestedComponents, nested_components
@@ -38,11 +41,14 @@ from llmaudit.stats.power import (
     power_of_pass,
     variance_components,
 )
+from llmaudit.stats.renyi import RENYI_ORDER, renyi_efficiency, renyi_efficiency_without_each
+from llmaudit.stats.two_sample import welch_interval
 from llmaudit.stats.verdicts import MIN_CLUSTERS, Judgement, Limit, design_problem, judge
 
 __all__ = [
     "MIN_BOOTSTRAP_CLUSTERS",
     "MIN_CLUSTERS",
+    "RENYI_ORDER",
     "Comparison",
     "DistributionGap",
     "Informedness",
@@ -60,9 +66,11 @@ __all__ = [
     "cochran_mantel_haenszel",
     "design_problem",
     "friedman",
+    "gini",
     "hedges_g_paired",
     "holm",
     "informedness",
+    "jackknife_interval",
     "judge",
     "mde",
     "mde_floor",
@@ -72,12 +80,17 @@ __all__ = [
     "permutation_null_worst_gap",
     "power_of_pass",
     "ratio_interval",
+    "ratio_intervals",
+    "renyi_efficiency",
+    "renyi_efficiency_without_each",
     "sign_flip",
+    "simultaneous_jackknife_intervals",
     "simultaneous_ratio_intervals",
     "simultaneous_t_intervals",
     "t_interval",
     "variance_components",
     "wasserstein_excess",
+    "welch_interval",
     "widened",
     "wilson",
     "worst_absolute",

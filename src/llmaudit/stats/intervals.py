@@ -19,6 +19,7 @@ __all__ = [
     "bca_cluster_bootstrap",
     "clopper_pearson",
     "ratio_interval",
+    "ratio_intervals",
     "simultaneous_ratio_intervals",
     "simultaneous_t_intervals",
     "t_interval",
@@ -38,6 +39,7 @@ _BATCH_ELEMENTS = 2_000_000
 _ROUNDING = 1e-12
 
 _Vector = NDArray[np.float64]
+_Matrix = NDArray[np.float64]
 
 
 class Worst(NamedTuple):
@@ -105,7 +107,7 @@ def bca_cluster_bootstrap(
     size = np.ones_like(numerator) if denominator is None else _vector(denominator)
     if not _usable_ratio(numerator, size) or numerator.size < MIN_BOOTSTRAP_CLUSTERS:
         return None
-    bounds = _bca_bounds(numerator, size, level, seed)
+    bounds = _bca_bounds(numerator[np.newaxis], size[np.newaxis], level, seed)[0]
     return bounds and Interval(*bounds, level, "BCa cluster bootstrap")
 
 
@@ -125,6 +127,28 @@ def ratio_interval(
         return bca_cluster_bootstrap(over, under, level=level, seed=seed)
     bounds = _fieller_bounds(over, under, coverage)
     return bounds and Interval(*bounds, level, "Fieller on cluster sums")
+
+
+def ratio_intervals(
+    numerators: Sequence[ArrayLike], denominators: Sequence[ArrayLike], level: float = 0.90, *, seed: int = 0
+) -> list[Interval | None]:
+    """Return the `ratio_interval` of every pair, each at `level` on its own, in the time of a few.
+
+    Pairs of as many clusters share their resamples, as `ratio_interval` draws them anyway with one seed.
+    """
+    pairs = [(_vector(over), _vector(under)) for over, under in zip(numerators, denominators, strict=True)]
+    found: list[Interval | None] = [None] * len(pairs)
+    together: dict[int, list[int]] = {}
+    for index, (over, under) in enumerate(pairs):
+        if over.size < MIN_BOOTSTRAP_CLUSTERS:
+            found[index] = ratio_interval(over, under, level)
+        elif _usable_ratio(over, under):
+            together.setdefault(over.size, []).append(index)
+    for indices in together.values():
+        overs, unders = (np.stack([pairs[index][side] for index in indices]) for side in (0, 1))
+        for index, bounds in zip(indices, _bca_bounds(overs, unders, level, seed), strict=True):
+            found[index] = bounds and Interval(*bounds, level, "BCa cluster bootstrap")
+    return found
 
 
 def simultaneous_ratio_intervals(
@@ -254,25 +278,36 @@ def _fieller_bounds(numerator: _Vector, denominator: _Vector, coverage: float) -
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
-def _bca_bounds(numerator: _Vector, denominator: _Vector, level: float, seed: int) -> tuple[float, float] | None:
-    constant = _constant_ratio(numerator, denominator)
-    if constant is not None:
-        return constant, constant
+def _bca_bounds(
+    numerators: _Matrix, denominators: _Matrix, level: float, seed: int
+) -> list[tuple[float, float] | None]:
+    """Bounds for every row, all resampled alike; shape (ratios, C)."""
+    clusters = numerators.shape[1]
+
+    def ratios(drawn: NDArray[np.int64], axis: int) -> _Matrix:
+        # How often each cluster was drawn, times its sums: a product of matrices for all resamples and ratios at once.
+        rows = np.moveaxis(drawn, axis, -1).reshape(-1, drawn.shape[axis])
+        cells = rows + clusters * np.arange(len(rows))[:, np.newaxis]
+        times = np.bincount(cells.ravel(), minlength=clusters * len(rows)).reshape(-1, clusters).astype(np.float64)
+        found: _Matrix = (numerators @ times.T) / (denominators @ times.T)
+        return found if drawn.ndim > 1 else found[:, 0]
+
     with warnings.catch_warnings():
         # A resample with an undefined ratio gives NaN bounds, which become None below.
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         found = stats.bootstrap(
-            (numerator, denominator),
-            lambda over, under, axis: over.sum(axis) / under.sum(axis),
-            paired=True,
+            (np.arange(clusters),),
+            ratios,
             vectorized=True,
             method="BCa",
             confidence_level=level,
             n_resamples=_RESAMPLES,
-            batch=max(1, _BATCH_ELEMENTS // numerator.size),
+            batch=max(1, _BATCH_ELEMENTS // clusters),
             rng=np.random.default_rng(seed),
         ).confidence_interval
-    return _finite(found.low, found.high)
+    constant = [_constant_ratio(over, under) for over, under in zip(numerators, denominators, strict=True)]
+    bounds = zip(constant, np.atleast_1d(found.low), np.atleast_1d(found.high), strict=True)
+    return [_finite(low, high) if value is None else (value, value) for value, low, high in bounds]
 
 
 def _finite(low: float, high: float) -> tuple[float, float] | None:

@@ -148,6 +148,8 @@ def _fault(text: str, response: Response) -> str | None:
         return "it gives no token"
     if response.unknown:
         return "it is unknown to the vocabulary"
+    if response.decoded is None:
+        return "the tokenizer cannot decode its tokens"
     # A tokenizer may bring or take the space before a word.
     if response.decoded.strip() != text.strip():
         return "its tokens decode to something else"

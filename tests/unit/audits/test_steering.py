@@ -480,6 +480,7 @@ def test_an_engine_that_says_nothing_of_steering_cannot() -> None:
         (Tokens((0,), ("<unk>",), (), 1, 0, "<unk>"), "it is unknown to the vocabulary"),
         (Tokens((), (), (), 0, 0, ""), "it gives no token"),
         (Tokens((4,), ("x",), (), 0, 0, " lov"), "its tokens decode to something else"),
+        (Tokens((4,), ("x",), (), 0, 0, None), "the tokenizer cannot decode its tokens"),
         (Failure("too long"), "too long"),
     ],
 )

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import unicodedata
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from llmaudit.audit import Bars, Measurement, Table
+from llmaudit.audit import Bars, Intervals, Measurement, Table
 from llmaudit.audits.tokenization import Tokenization, pytest_llmaudit_audits
-from llmaudit.engines.fake import FakeEngine
+from llmaudit.engines.fake import FakeEngine, answer
 from llmaudit.execution import Execution
-from llmaudit.stats import Limit, judge
+from llmaudit.stats import Limit, gini, judge
 from llmaudit.types import Failure, Request, Response, Sample, Tokenize, Tokens
 
 # FakeEngine makes a token of every word, with its leading space, and of every other sign.
@@ -96,7 +100,9 @@ def test_the_formulas_by_hand() -> None:
 
 
 def test_every_metric_is_known_before_anything_runs_and_all_are_measured() -> None:
-    audit = tokenization(compare_with="other")
+    price = {"per_million_tokens": 2.5, "currency": "EUR"}
+    terms = {"women": ["Anna", "Eva"], "men": ["Otto", "Max"]}
+    audit = tokenization(compare_with=["other", "third"], price=price, terms=terms, examples=1)
     found = measured(audit, other=letters)
     assert set(found.estimates) == set(audit.metrics)
     for name, estimate in found.estimates.items():
@@ -134,7 +140,10 @@ def test_the_table_of_languages_by_hand() -> None:
 
 
 def test_figures_are_sorted_and_mark_the_reference() -> None:
-    premium, characters = measured(tokenization()).figures
+    premium, normalised, characters = measured(tokenization()).figures
+    assert isinstance(normalised, Intervals)
+    assert [row[0] for row in normalised.rows] == ["jpn_Jpan", "deu_Latn"]
+    assert normalised.limits == ()
     assert isinstance(premium, Bars)
     assert premium.title == "Tokens over eng_Latn"
     assert [row[0] for row in premium.rows] == ["jpn_Jpan", "deu_Latn"]
@@ -244,8 +253,10 @@ def test_the_worst_language_is_found_in_any_order() -> None:
 
 
 def test_one_language_has_no_premium() -> None:
-    audit = tokenization(parallel={"eng_Latn": ENGLISH})
-    assert "premium" not in audit.metrics
+    price = {"per_million_tokens": 2.5, "currency": "EUR"}
+    audit = tokenization(parallel={"eng_Latn": ENGLISH}, price=price)
+    assert not {"premium", "byte_premium", "normalised_premium", "cost_premium", "gini"} & set(audit.metrics)
+    assert {"cost.eng_Latn", "renyi_efficiency.eng_Latn"} <= set(audit.metrics)
     assert set(measured(audit).estimates) == set(audit.metrics)
 
 
@@ -266,16 +277,241 @@ def test_a_language_may_be_called_words() -> None:
     assert found["tokens_per_word"] == 1
 
 
+def test_premiums_in_bytes_and_per_byte_by_hand() -> None:
+    # 54 bytes of German over 34 of English, 12 tokens over 9.
+    found = values(measured(tokenization()))
+    assert found["byte_premium.deu_Latn"] == pytest.approx(54 / 34)
+    assert found["normalised_premium.deu_Latn"] == pytest.approx((12 / 9) / (54 / 34))
+    assert found["normalised_premium.deu_Latn"] == pytest.approx(
+        found["tokens_per_byte.deu_Latn"] / found["tokens_per_byte.eng_Latn"]
+    )
+    assert found["gini"] == pytest.approx(float(gini([9, 12, 4])))
+
+
+def test_a_vocabulary_of_which_every_token_is_used_equally_often_is_used_wholly() -> None:
+    # Sixteen tokens, all of them once in each language.
+    def handler(request: Request) -> Response | None:
+        assert isinstance(request, Tokenize)
+        return replace(tokens(8), ids=tuple(range(8) if request.cluster == "sentence 001" else range(8, 16)))
+
+    audit = tokenization(parallel={"eng_Latn": ENGLISH, "deu_Latn": GERMAN})
+    engine = FakeEngine(handler)
+    engine.info = replace(engine.info, facts={"vocabulary_size": 16})
+    found, _ = audit.run(Execution(engine, lambda _: engine, lambda _, __: None))
+    assert values(found)["renyi_efficiency"] == pytest.approx(1)
+    assert values(found)["renyi_efficiency.deu_Latn"] == pytest.approx(1)
+    assert values(found)["vocabulary_coverage"] == 1
+
+
+def test_without_facts_of_the_model_its_vocabulary_is_unknown() -> None:
+    audit = tokenization(parallel={"eng_Latn": ENGLISH})
+    found = audit.measure([Sample(request, tokens(2)) for request in audit.requests()])
+    assert found.estimates["renyi_efficiency"].problem is not None
+    assert math.isnan(found.estimates["vocabulary_coverage"].value)
+
+
+def test_what_a_text_costs_in_money() -> None:
+    audit = tokenization(price={"per_million_tokens": 2.5, "currency": "EUR"})
+    found = measured(audit)
+    assert values(found)["cost_premium.deu_Latn"] == pytest.approx(2.5 * 12 / 9)
+    assert values(found)["cost.eng_Latn"] == pytest.approx(2.5 * 9 / 34)  # of a million characters
+    assert found.estimates["cost"].unit == "EUR"
+    figure = found.figures[-1]
+    assert isinstance(figure, Bars)
+    assert (figure.axis, figure.reference) == ("EUR", 2.5)
+    assert not any(name.startswith("cost") for name in tokenization().metrics)
+
+
+def test_sentences_of_one_document_are_one_cluster() -> None:
+    many = [f"Sentence {number} says it." for number in range(24)]
+    parallel = {"eng_Latn": many, "deu_Latn": many}
+    audit = tokenization(parallel=parallel, clusters=[f"page {number // 2}" for number in range(24)])
+    assert audit.problems() == {}
+    premium = measured(audit).estimates["premium.deu_Latn"]
+    assert (premium.n, premium.clusters) == (24, 12)
+    assert list(premium.cluster_values) == [f"page {number}" for number in range(12)]
+    few = tokenization(parallel=parallel, clusters=[f"page {number // 8}" for number in range(24)])
+    assert few.problems()["premium"].startswith("design: 3 clusters")
+
+
+def test_a_smoke_run_measures_the_first_sentences() -> None:
+    many = [f"Sentence {number}." for number in range(5)]
+    audit = tokenization(
+        parallel={"eng_Latn": many, "deu_Latn": many}, clusters=list("aabbb"), compare_with=["x"], examples=1
+    )
+    run = Execution(FakeEngine(), lambda _: FakeEngine(), lambda _, __: None, smoke=True)
+    found, samples = audit.run(run)
+    assert len(samples) == 6
+    assert set(found.estimates) == set(audit.metrics)
+
+
+def test_several_tokenizers_side_by_side() -> None:
+    audit = tokenization(compare_with=["org/first", "./models/second.v2"])
+    names = {name.partition(".")[0] for name in audit.metrics if name.startswith("tokens_ratio")}
+    assert names == {"tokens_ratio", "tokens_ratio_models-second-v2"}
+    answering = {"org/first": FakeEngine(), "./models/second.v2": FakeEngine(letters)}
+    found, _ = audit.run(Execution(FakeEngine(), answering.__getitem__, lambda _, __: None))
+    assert set(found.estimates) == set(audit.metrics)
+    assert values(found)["tokens_ratio.eng_Latn"] == 1
+    assert values(found)["tokens_ratio_models-second-v2.eng_Latn"] == pytest.approx(9 / 34)
+    side_by_side = table(found, "Several tokenizers, the same text")
+    assert side_by_side.columns[1:3] == ("tokens, fake", "premium, fake")
+    assert side_by_side.columns[-2:] == ("tokens, ./models/second.v2", "premium, ./models/second.v2")
+    rows: dict[object, object] = {row[0]: row[1:] for row in side_by_side.rows}
+    assert rows["deu_Latn"] == (12, pytest.approx(12 / 9), 12, pytest.approx(12 / 9), 53, pytest.approx(53 / 34))
+    # Words and terms are asked of the model alone.
+    assert len(answering["org/first"].requests) == 6
+
+
+def test_examples_show_where_a_text_is_cut() -> None:
+    audit = tokenization(examples=1)
+    rows = table(measured(audit), "Token by token").rows
+    assert rows[0] == ("eng_Latn", 1, 4, "The│␣cat│␣sleeps│.")
+    assert [row[0] for row in rows] == ["eng_Latn", "deu_Latn", "jpn_Jpan"]
+    assert all(each.title != "Token by token" for each in measured(tokenization()).tables)
+
+
+def test_terms_of_groups_are_compared_in_their_frame() -> None:
+    terms = {"women": ["Anna", "Eva"], "men": ["Otto-Karl", "Max"]}
+    audit = tokenization(parallel={}, words=[], terms=terms, frame="Ask {term}.")
+    assert [request.text for request in audit.requests() if isinstance(request, Tokenize)] == [
+        *("Ask Anna.", "Ask Eva.", "Ask Otto-Karl.", "Ask Max.")
+    ]
+    found = measured(audit)
+    assert set(found.estimates) == set(audit.metrics)
+    # "Ask", " Anna", "." and of Otto-Karl " Otto", "-", "Karl".
+    assert values(found)["term_cost.women"] == 3
+    assert values(found)["exact_term_cost_gap.women-men"] == -1
+    assert table(found, "Terms of the groups").rows[2] == ("men", "Otto-Karl", 5, "Ask│ Otto│-│Karl│.")
+    assert set(audit.problems()) == {"term_cost_gap", "term_cost_gap.women-men"}
+    plain = tokenization(parallel={}, words=[], terms=terms)
+    assert next(iter(plain.requests())) == Tokenize(
+        " Anna", "Anna", {"language": "terms", "list": "terms", "group": "women"}
+    )
+    enough = {group: [f"{group}{number}" for number in range(10)] for group in ("a", "b", "c")}
+    assert tokenization(parallel={}, words=[], terms=enough).problems() == {}
+    short = tokenization(parallel={}, words=[], terms={**enough, "c": ["x"]}).problems()
+    assert set(short) == {"term_cost_gap", "term_cost_gap.a-c", "term_cost_gap.b-c"}
+
+
+def test_a_tokenizer_that_cannot_decode_has_no_round_trip_and_everything_else() -> None:
+    def handler(request: Request) -> Response | None:
+        found = answer(request)
+        assert isinstance(found, Tokens)
+        return replace(found, decoded=None)
+
+    found = measured(tokenization(), handler)
+    assert found.estimates["round_trip_failures.deu_Latn"].problem == (
+        "the tokenizer cannot decode: there is no round trip"
+    )
+    for name in ("round_trip_failures", "nfc_round_trip_failures"):
+        assert judge(found.estimates[name], Limit(max=0)).verdict.value == "inconclusive"
+    assert values(found)["premium.deu_Latn"] == pytest.approx(12 / 9)
+    assert found.evidence == {}
+
+
+def test_a_round_trip_that_only_changes_the_form_of_an_accent() -> None:
+    def handler(request: Request) -> Response | None:
+        found = answer(request)
+        assert isinstance(found, Tokens)
+        return replace(found, decoded=unicodedata.normalize("NFD", found.decoded or ""))
+
+    audit = tokenization(parallel={"eng_Latn": ENGLISH, "deu_Latn": GERMAN})
+    found = measured(audit, handler)
+    assert values(found)["round_trip_failures.deu_Latn"] == 1
+    assert values(found)["nfc_round_trip_failures"] == 0
+    assert found.evidence == {"round_trip_failures": (2,)}
+
+
+def flores(folder: Path, **changes: Any) -> Tokenization:
+    """An audit of three sentences of two pages, in the layout of FLORES-200."""
+    (folder / "flores/devtest").mkdir(parents=True, exist_ok=True)
+    for language, sentences in {"eng_Latn": ENGLISH, "deu_Latn": GERMAN}.items():
+        (folder / f"flores/devtest/{language}.devtest").write_text("\n".join([*sentences, sentences[0]]) + "\n")
+    (folder / "flores/metadata_devtest.tsv").write_text("URL\na\na\nb\n")
+    data = {"reader": "flores", "path": "flores", "languages": ["eng_Latn", "deu_Latn"], **changes.pop("data", {})}
+    params = {"kind": "tokenization", "data": data, "checks": {"premium": {"max": 2}}, **changes}
+    return Tokenization(Tokenization.Params.model_validate(params, context={"folder": folder}), scorers={})
+
+
+def test_text_from_files_is_measured_by_its_documents(tmp_path: Path) -> None:
+    audit = flores(tmp_path)
+    found = measured(audit)
+    assert set(found.estimates) == set(audit.metrics)
+    premium = found.estimates["premium.deu_Latn"]
+    assert premium.value == pytest.approx(16 / 13)
+    assert (premium.n, premium.clusters) == (3, 2)
+    assert list(premium.cluster_values) == ["a", "b"]
+    assert audit.problems()["premium"].startswith("design: 2 clusters")
+
+
+def test_the_hashes_of_the_files_are_part_of_the_parameters(tmp_path: Path) -> None:
+    audit = flores(tmp_path)
+    digest = hashlib.sha256((tmp_path / "flores/devtest/deu_Latn.devtest").read_bytes()).hexdigest()
+    dumped = audit.params.model_dump(mode="json")["data"]
+    assert dumped["path"] == "flores"
+    assert dumped["sha256"]["deu_Latn.devtest"] == digest
+    settings = {setting.name: setting.value for setting in audit.settings()}
+    assert settings["data"] == "flores, flores"
+    assert settings["sha256 of deu_Latn.devtest"] == digest
+    assert settings["documents"] == "2"
+
+
+def test_the_first_sentences_of_a_file(tmp_path: Path) -> None:
+    assert len(list(flores(tmp_path, data={"limit": 2}).requests())) == 4
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"languages": ["eng_Latn", "deu_Latin"]}, "no sentences in 'deu_Latin' .*; did you mean 'deu_Latn'"),
+        ({"languages": ["eng_Latn", "eng_Latn"]}, "'eng_Latn' stands here twice"),
+        ({"languages": ["deu_Latn"]}, r"reference: no sentences in 'eng_Latn' \(there are deu_Latn\)"),
+        ({"path": "flroes"}, "there is no folder .*; did you mean 'flores'"),
+        ({"reader": "udhr", "split": "dev"}, "split: the Declaration has no parts"),
+        ({"reader": "udhr"}, r"no text in 'eng_Latn' under .* \(there are none\)"),
+        ({"reader": "wikipedia"}, "'flores' or 'udhr'"),
+        ({"limit": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_files_that_cannot_be_audited(tmp_path: Path, data: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        flores(tmp_path, data=data)
+
+
+def test_a_text_is_written_here_or_read(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="parallel and data: one of the two"):
+        flores(tmp_path, parallel={"eng_Latn": ENGLISH})
+    with pytest.raises(ValidationError, match="data brings its own documents"):
+        flores(tmp_path, clusters=["a", "b", "c"])
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"parallel": {}, "words": []}, r"needs sentences \(parallel\) or words"),
+        ({"parallel": {}, "words": []}, r"needs sentences \(parallel or data\), words or terms"),
         ({"parallel": {"deu_Latn": GERMAN}}, r"no sentences in 'eng_Latn' \(there are deu_Latn\)"),
         ({"parallel": {"eng_Latn": ENGLISH, "deu_Latn": GERMAN[:1]}}, "deu_Latn has 1 sentences, eng_Latn has 2"),
         ({"parallel": {"eng_Latn": ["a", " "]}}, "eng_Latn has an empty sentence"),
         ({"words": ["a", "b", "a"]}, "'a' stands here twice"),
         ({"parallel": {"a b": ["x"]}, "reference": "a b"}, "pattern"),
         ({"languages": []}, "Extra inputs"),
+        ({"clusters": ["a"]}, "clusters: 1 documents for 2 sentences"),
+        ({"price": {"per_million_tokens": 0, "currency": "EUR"}}, "greater than 0"),
+        ({"price": {"per_million_tokens": -1.5, "currency": "EUR"}}, "greater than 0"),
+        ({"price": {"per_million_tokens": 1, "currency": "euro"}}, "pattern"),
+        ({"price": {"per_million_tokens": 1}}, "Field required"),
+        ({"parallel": {}, "price": {"per_million_tokens": 1, "currency": "EUR"}}, "price: needs sentences"),
+        ({"parallel": {}, "examples": 1}, "examples: needs sentences"),
+        ({"parallel": {}, "compare_with": "gpt2"}, "compare_with: needs sentences"),
+        ({"compare_with": ["gpt2", "gpt2"]}, "'gpt2' stands here twice"),
+        ({"compare_with": ["x", "a/b", "a:b"]}, "'a/b' and 'a:b' would both be called 'tokens_ratio_a-b'"),
+        ({"terms": {"women": ["Anna"]}}, "two groups at least"),
+        ({"terms": {"women": ["Anna"], "men": []}}, "the group men has no terms"),
+        ({"terms": {"women": ["Kim"], "men": ["Otto", "Kim "]}}, r"'Kim' stands here twice \(women, men\)"),
+        ({"terms": {"a": ["p"], "b-c": ["q"], "a-b": ["r"], "c": ["s"]}}, "both be called 'a-b-c'"),
+        ({"terms": {"women": ["Anna"], "men": ["Otto"]}, "frame": "nobody"}, "must hold {term} once"),
+        ({"terms": {"women": ["Anna"], "men": ["Otto"]}, "frame": "{term} {x}"}, "no other brace"),
     ],
 )
 def test_what_cannot_be_audited(changes: dict[str, Any], message: str) -> None:
@@ -284,11 +520,13 @@ def test_what_cannot_be_audited(changes: dict[str, Any], message: str) -> None:
 
 
 def test_settings_name_languages_and_counts() -> None:
-    settings = {setting.name: setting.value for setting in tokenization(compare_with="gpt2").settings()}
+    audit = tokenization(compare_with="gpt2", price={"per_million_tokens": 2.5, "currency": "EUR"})
+    settings = {setting.name: setting.value for setting in audit.settings()}
     assert settings["languages"] == "eng_Latn, deu_Latn, jpn_Jpan"
     assert settings["sentences per language"] == "2"
     assert settings["words"] == "2"
     assert settings["compare_with"] == "gpt2"
+    assert settings["price"] == "2.5 EUR per million tokens"
 
 
 def test_the_kind_offers_itself() -> None:

@@ -15,6 +15,7 @@ from llmaudit.stats.intervals import (
     bca_cluster_bootstrap,
     clopper_pearson,
     ratio_interval,
+    ratio_intervals,
     simultaneous_ratio_intervals,
     simultaneous_t_intervals,
     t_interval,
@@ -238,3 +239,42 @@ def test_facets_must_fit_together() -> None:
         worst_of([None], [1.0, 2.0], "lower")
     with pytest.raises(ValueError, match="one simultaneous level"):
         worst_of([interval(0, 1), interval(0, 1, 0.95)], [0.5, 0.5], "higher")
+
+
+def test_many_ratios_at_once_have_the_intervals_of_each() -> None:
+    rng = np.random.default_rng(3)
+    unders = [rng.integers(1, 40, size).astype(float) for size in (40, 40, 12, 40, 55, 40)]
+    overs = [under * 1.5 + rng.normal(0, 3, under.size) for under in unders]
+    overs[1], overs[3][0] = 2 * unders[1], math.nan  # one that all clusters share, and one that cannot be used
+    together = ratio_intervals(overs, unders)
+    for over, under, found in zip(overs, unders, together, strict=True):
+        alone = ratio_interval(over, under)
+        if alone is None:
+            assert found is None
+        else:
+            assert bounds(found) == pytest.approx(bounds(alone), rel=1e-12)
+            assert found is not None
+            assert found.method == alone.method
+    assert together[3] is None
+    assert bounds(together[1]) == (2, 2)
+
+
+def test_the_bootstrap_of_a_ratio_is_scipys() -> None:
+    rng = np.random.default_rng(4)
+    under = rng.integers(1, 40, 60).astype(float)
+    over = under * 1.5 + rng.normal(0, 3, 60)
+    expected = stats.bootstrap(
+        (over, under),
+        lambda a, b, axis: a.sum(axis) / b.sum(axis),
+        paired=True,
+        vectorized=True,
+        method="BCa",
+        confidence_level=0.9,
+        n_resamples=9999,
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    assert bounds(bca_cluster_bootstrap(over, under)) == pytest.approx((expected.low, expected.high), rel=1e-3)
+
+
+def test_no_ratio_no_interval() -> None:
+    assert ratio_intervals([], []) == []

@@ -25,8 +25,15 @@ def cut(tokenizer: Any, text: str) -> Tokens:
         # A token that spells its own characters is not unknown, even where the vocabulary calls its end token so.
         unknown=sum(piece == unknown for piece in pieces) if unknown is not None and unknown not in text else 0,
         byte_fallback=sum(_is_byte(piece) or (byte_level and _is_fragment(piece)) for piece in pieces),
-        decoded=tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False),
+        decoded=_decoded(tokenizer, ids),
     )
+
+
+def _decoded(tokenizer: Any, ids: list[int]) -> str | None:
+    try:
+        return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+    except NotImplementedError:  # what transformers' base class says for a tokenizer that only cuts
+        return None
 
 
 def _knows(tokenizer: Any, piece: str) -> bool:

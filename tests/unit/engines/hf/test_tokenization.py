@@ -131,3 +131,14 @@ def test_byte_level_round_trips_are_lossless(byte_level: Any, text: str) -> None
     found = cut(byte_level, text)
     assert found.decoded == text
     assert len(found.starts) == len(found.ids)
+
+
+def test_a_tokenizer_that_cannot_decode_still_cuts(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise NotImplementedError
+
+    tokenizer = tiny.byte_level()
+    monkeypatch.setattr(tokenizer, "decode", refuse)
+    found = cut(tokenizer, "the women")
+    assert found.decoded is None
+    assert found.ids

@@ -114,6 +114,8 @@ def init(
         else:
             target.write_text(text, encoding="utf-8")
             _out.print(_plain(str(target)))
+    if with_public_data:
+        _out.print("What a set needs that the hub does not have stands at the top of its suite.")
 
 
 @app.command()

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import socket
+import urllib.request
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from llmaudit.datasets.rows import DataFile
 
 __all__ = ["from_hub", "from_path"]
+
+#: Seconds to wait for the hub.
+_PATIENCE = 5
 
 
 def from_path(path: Path, patterns: Sequence[str]) -> tuple[DataFile, ...]:
@@ -37,9 +43,10 @@ def from_hub(repository: str, files: Sequence[str], revision: str | None) -> tup
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
 
     found = []
+    away = not _reachable()
     for file in files:
         try:
-            local = hf_hub_download(repository, file, repo_type="dataset", revision=revision)
+            local = hf_hub_download(repository, file, repo_type="dataset", revision=revision, local_files_only=away)
         except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
             raise ValueError(
                 f"{file} of {repository} cannot be had from the hub ({type(error).__name__}): check the names and the"
@@ -48,6 +55,20 @@ def from_hub(repository: str, files: Sequence[str], revision: str | None) -> tup
         # Configurations of one set often share the names of their files: the folder tells them apart.
         found.append(DataFile(file, Path(local).read_bytes()))
     return tuple(found)
+
+
+def _reachable() -> bool:
+    """Whether the hub answers at all: where it does not, the library would try for half a minute, file by file."""
+    from huggingface_hub import constants  # noqa: PLC0415 - only where a suite asks for it
+
+    address = urlsplit(constants.ENDPOINT)
+    if constants.is_offline_mode() or urllib.request.getproxies():  # what stands behind a proxy is the proxy's to say
+        return not constants.is_offline_mode()
+    try:
+        socket.create_connection((address.hostname or "", address.port or 443), timeout=_PATIENCE).close()
+    except OSError:
+        return False
+    return True
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import huggingface_hub
@@ -37,17 +38,28 @@ def test_a_missing_path_names_the_nearest(tmp_path: Path) -> None:
         from_path(tmp_path / "nowhere" / "f.csv", ())
 
 
-def test_the_hub_is_asked_for_a_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("reachable", [True, False])
+def test_the_hub_is_asked_for_a_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, reachable: bool) -> None:
     asked = []
 
-    def download(repository: str, file: str, **more: str | None) -> str:
+    def connect(*_: object, **__: object) -> socket.socket:
+        if not reachable:
+            raise OSError("no network")
+        return socket.socket()
+
+    def download(repository: str, file: str, **more: str | bool | None) -> str:
         asked.append((repository, file, more))
         (tmp_path / "f").write_bytes(b"data")
         return str(tmp_path / "f")
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    monkeypatch.setattr(huggingface_hub.constants, "is_offline_mode", lambda: False)
+    monkeypatch.setattr("urllib.request.getproxies", dict)
     found = from_hub("owner/name", ["data/a.csv"], "main")
-    assert asked == [("owner/name", "data/a.csv", {"repo_type": "dataset", "revision": "main"})]
+    # Where nobody answers, the library would knock for half a minute: it is asked for what it has.
+    more = {"repo_type": "dataset", "revision": "main", "local_files_only": not reachable}
+    assert asked == [("owner/name", "data/a.csv", more)]
     assert [(file.name, file.data) for file in found] == [("data/a.csv", b"data")]
 
 

@@ -30,7 +30,7 @@ from llmaudit.scorers.base import Scorer, Validated
 from llmaudit.stats import Limit, judge
 from llmaudit.stimuli import chosen_scorers
 from llmaudit.suite import AuditEntry, CheckEntry, Suite
-from llmaudit.types import Completion, Failure, Generate, NextTokens, Response, Sample
+from llmaudit.types import Completion, Failure, Generate, Likelihood, NextTokens, Response, Sample
 
 __all__ = ["audit_record", "blank_record", "plain_audit", "record_check", "sample_lines"]
 
@@ -169,6 +169,8 @@ def _answered(response: Response) -> str:
     """A response as a reader reads it."""
     if isinstance(response, Completion):
         return response.text
+    if isinstance(response, Likelihood):
+        return f"log-likelihood {response.logprob:.2f} nats over {response.tokens} tokens"
     if isinstance(response, NextTokens):
         return ", ".join(f"{word!r} {math.exp(logprob):.1%}" for word, logprob in response.top)
     return str(response)

@@ -15,6 +15,7 @@ from llmaudit.records import Record, to_plain
 from llmaudit.suite import CheckEntry, Place
 from llmaudit.types import (
     Failure,
+    Likelihood,
     NextTokens,
     Request,
     Response,
@@ -148,3 +149,7 @@ def test_a_failure_has_its_error_in_the_line_and_in_the_evidence() -> None:
 def test_evidence_of_next_tokens_reads_as_words_and_percentages() -> None:
     answer = NextTokens(((" calm", math.log(0.5)), ("\n", math.log(0.125))), 1.0, logprobs=(-0.5,) * 4)
     assert _answered(answer) == "' calm' 50.0%, '\\n' 12.5%"
+
+
+def test_a_likelihood_is_read_out_in_words() -> None:
+    assert _answered(Likelihood(-12.345, 4, greedy=False)) == "log-likelihood -12.35 nats over 4 tokens"

@@ -35,13 +35,13 @@ def build_figures(examined: Examined, estimates: Mapping[str, Estimate]) -> list
     anatomy = examined.anatomy
     if anatomy is None:
         return []
-    parts = tuple((part, float(count)) for part, count in anatomy.parts.items() if count)
+    parts = tuple((part, count / 1e6) for part, count in anatomy.parts.items() if count)
     rows: list[tuple[str, float | None]] = []
     for bits in BITS:
-        rows.append((f"{bits} bits, computed", estimates[f"memory_computed.{bits}"].value))
+        rows.append((f"{bits} {'bits' if bits > 1 else 'bit'}, computed", estimates[f"memory_computed.{bits}"].value))
         rows += [(f"{name}, measured", size / MIB) for name, size in _measured(examined) if DTYPES[name] == bits]
     return [
-        Bars("Parameters by part", "parameters", parts),
+        Bars("Parameters by part", "millions of parameters", parts),
         Bars("Memory of the weights", "MiB", tuple(rows)),
     ]
 
@@ -199,7 +199,12 @@ def _maps(gaze: Gaze, attended: Sequence[Sample]) -> list[Figure]:
     found: list[Figure] = []
     for place in dict.fromkeys((min(wanted), max(wanted))):
         heads = np.asarray(attention.weights[attention.layers.index(place)], dtype=np.float64)
-        values = tuple(tuple(map(float, row)) for row in heads.mean(axis=0))
+        seen = heads.mean(axis=0)
+        # What comes later is not looked at: no number, and not a zero.
+        values = tuple(
+            tuple(float(value) if key <= query else None for key, value in enumerate(row))
+            for query, row in enumerate(seen)
+        )
         title = f"Attention to {sentence} in layer {place + 1}, mean over heads"
         found.append(Heatmap(title, "share of attention (rows look at columns)", names, names, values))
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,19 +16,29 @@ from llmaudit.stats.attention import attention_entropy, first_token_attention, u
 from llmaudit.stats.pairs import cosines, pair_pseudo_values
 from llmaudit.types import Attention, Embedding, Estimate, Sample
 
-__all__ = ["Gaze", "attention_estimates", "attention_metrics", "gaze_of", "similarities", "similarity_estimates"]
+__all__ = [
+    "SIMILARITY",
+    "Array",
+    "Gaze",
+    "attention_estimates",
+    "attention_metrics",
+    "gaze_of",
+    "similarities",
+    "similarity_estimates",
+]
 
 Array = NDArray[np.float64]
 
-_ENTROPY, _FIRST, ANISOTROPY = "attention_entropy", "first_token_attention", "anisotropy"
+_ENTROPY, _FIRST = "attention_entropy", "first_token_attention"
 _MEASURES: Mapping[str, Metric] = {
     _ENTROPY: Metric(
         "entropy of attention over what is visible, mean over heads and tokens", "share of the largest", "higher"
     ),
     _FIRST: Metric("attention on the first token, mean over heads and tokens", "share of attention", "lower"),
 }
+#: What is measured of the vectors of sentences.
 SIMILARITY: Mapping[str, Metric] = {
-    ANISOTROPY: Metric("mean cosine of the last layer's vectors of two different sentences", "cosine", "lower")
+    "anisotropy": Metric("mean cosine of the last layer's vectors of two different sentences", "cosine", "lower")
 }
 
 
@@ -66,7 +76,11 @@ def gaze_of(samples: Sequence[Sample], layers: Sequence[str], places: Sequence[i
 
 def attention_metrics(layers: Sequence[str]) -> dict[str, Metric]:
     """The measures of attention, over the layers named and in each of them."""
-    return {name: metric for bare, metric in _MEASURES.items() for name in (bare, *(f"{bare}.{x}" for x in layers))}
+    found: dict[str, Metric] = {}
+    for bare, metric in _MEASURES.items():
+        found[bare] = replace(metric, description=f"{metric.description}; mean over the layers named")
+        found |= {f"{bare}.{layer}": metric for layer in layers}
+    return found
 
 
 def attention_estimates(gaze: Gaze) -> dict[str, Estimate]:

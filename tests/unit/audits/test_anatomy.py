@@ -22,6 +22,7 @@ from llmaudit.noise_floor import _Disturbed
 from llmaudit.records import to_plain
 from llmaudit.stats import Limit, judge
 from llmaudit.types import Attend, Attention, Embed, Embedding, Failure, Request, Response, Sample, Tokenize, Tokens
+from llmaudit.variants import with_drift
 
 SENTENCES = ["The cat sleeps on the mat.", "Dogs bark at night.", "Nobody saw the train.", "Water is wet."]
 MIB = 2**20
@@ -316,6 +317,18 @@ def test_asked_again_for_the_noise_floor_the_engine_still_tells() -> None:
     assert values(ran(anatomy(), again)[0]) == pytest.approx(values(ran(anatomy())[0]))
 
 
+def test_a_variant_changes_facts_and_means() -> None:
+    audit = anatomy(variants={"small": {"model": "other"}})
+    execution = Execution(
+        FakeEngine(), lambda _: FakeEngine(), lambda _, __: None, engine_of=lambda _: Told(allocated_bytes=1, layers=1)
+    )
+    measured, _ = audit.run(execution)
+    found = with_drift(audit, measured, execution)
+    assert set(found.estimates) == set(audit.offered)
+    assert found.estimates["drift.small.layers"].value == -1
+    assert found.estimates["drift.small.attention_entropy"].value == pytest.approx(0)
+
+
 def test_two_runs_measure_the_same() -> None:
     assert ran(anatomy()) == ran(anatomy())
 
@@ -337,6 +350,13 @@ def test_tables_and_figures() -> None:
     assert isinstance(attention, Heatmap)
     assert attention.rows == attention.columns == ("1 The", "2 cat", "3 sleeps", "4 on", "5 the", "6 mat", "7 .")
     assert all(sum(value or 0 for value in row) == pytest.approx(1) for row in attention.values)
+
+
+def test_what_comes_later_has_no_number_in_a_map() -> None:
+    attention = ran(anatomy())[0].figures[3]
+    assert isinstance(attention, Heatmap)
+    assert attention.values[0] == (1.0, *[None] * 6)
+    assert None not in attention.values[-1]
 
 
 def test_one_layer_has_one_map() -> None:

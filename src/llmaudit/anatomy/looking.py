@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from llmaudit.audit import Metric
 from llmaudit.gaps import LEVEL
 from llmaudit.stats import t_interval
+from llmaudit.stats.association import cosine_similarities
 from llmaudit.stats.attention import attention_entropy, first_token_attention, uniform_first_token_attention
-from llmaudit.stats.pairs import cosines, pair_pseudo_values
+from llmaudit.stats.pairs import pair_pseudo_values
 from llmaudit.types import Attention, Embedding, Estimate, Sample
 
 __all__ = [
@@ -102,10 +103,10 @@ def attention_estimates(gaze: Gaze) -> dict[str, Estimate]:
 def similarities(samples: Sequence[Sample]) -> Array:
     """Cosines of all pairs of sentences, shape (n, n); NaN for those without a vector."""
     vectors = [sample.response.vector if isinstance(sample.response, Embedding) else () for sample in samples]
-    table = np.full((len(vectors), max(map(len, vectors), default=0) or 1), np.nan)
+    table = np.full((len(vectors), 1, max(map(len, vectors), default=0) or 1), np.nan)
     for row, vector in enumerate(vectors):
-        table[row, : len(vector)] = vector
-    return cosines(table)
+        table[row, 0, : len(vector)] = vector
+    return cosine_similarities(table)
 
 
 def similarity_estimates(samples: Sequence[Sample], values: Array) -> dict[str, Estimate]:

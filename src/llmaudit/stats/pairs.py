@@ -5,24 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["cosines", "pair_pseudo_values"]
+__all__ = ["pair_pseudo_values"]
 
 Array = NDArray[np.float64]
-
-
-def cosines(vectors: ArrayLike) -> Array:
-    """Return the cosine of every pair of vectors.
-
-    vectors: shape (n, dimensions); the result has shape (n, n), within [-1, 1]. NaN for a vector that has no length or
-    is not finite. Raises ValueError for another number of axes.
-    """
-    array = np.asarray(vectors, dtype=np.float64)
-    if array.ndim != 2:
-        raise ValueError(f"vectors by dimensions are needed, not an array of shape {array.shape}")
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scaled = array / np.abs(array).max(axis=1, keepdims=True)  # so that no square overflows
-        units = scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
-        return np.asarray(np.clip(units @ units.T, -1.0, 1.0))
 
 
 def pair_pseudo_values(values: ArrayLike) -> Array:

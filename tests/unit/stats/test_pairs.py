@@ -1,4 +1,4 @@
-"""Means over pairs: cosines, and the jackknife over items."""
+"""Means over pairs, and the jackknife over items."""
 
 from __future__ import annotations
 
@@ -10,19 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from llmaudit.stats.pairs import cosines, pair_pseudo_values
-
-
-def test_cosines_by_hand() -> None:
-    found = cosines(np.array([[1, 0], [0, 2], [3, 3], [-1e200, 0]]))
-    assert found[0].tolist() == pytest.approx([1, 0, math.sqrt(0.5), -1])
-    assert (found == found.T).all()
-
-
-def test_a_vector_without_a_direction_has_no_cosine() -> None:
-    found = cosines(np.array([[1, 0], [0, 0], [math.nan, 1]]))
-    assert found[0, 0] == 1
-    assert np.isnan(found[1:]).all()
+from llmaudit.stats.association import cosine_similarities
+from llmaudit.stats.pairs import pair_pseudo_values
 
 
 def test_a_mean_of_items_has_the_standard_error_of_that_mean() -> None:
@@ -59,18 +48,18 @@ def test_the_interval_keeps_its_level() -> None:
     truth = np.mean([_mean_cosine(generator, 12) for _ in range(2000)])
     hits = 0
     for _ in range(400):
-        each = pair_pseudo_values(cosines(_items(generator, 12)))
+        each = pair_pseudo_values(cosine_similarities(_items(generator, 12)))
         half = stats.t.ppf(0.95, 11) * each.std(ddof=1) / math.sqrt(12)
         hits += abs(each.mean() - truth) <= half
     assert 0.84 <= hits / 400 <= 0.96
 
 
 def _items(generator: np.random.Generator, count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    return generator.normal(size=(count, 8)) + 1.0
+    return generator.normal(size=(count, 1, 8)) + 1.0
 
 
 def _mean_cosine(generator: np.random.Generator, count: int) -> float:
-    values = cosines(_items(generator, count))
+    values = cosine_similarities(_items(generator, count))
     return float(values[~np.eye(count, dtype=bool)].mean())
 
 
@@ -78,6 +67,3 @@ def _mean_cosine(generator: np.random.Generator, count: int) -> float:
 def test_fewer_than_three_items_or_another_shape_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="of all pairs of three or more items"):
         pair_pseudo_values(np.zeros(shape))
-    if shape == (3,):
-        with pytest.raises(ValueError, match="vectors by dimensions"):
-            cosines(np.zeros(shape))

@@ -73,9 +73,7 @@ def test_two_methods_of_one_name_are_refused() -> None:
     class Words(Prefix):
         name = "words"
 
-    with pytest.raises(
-        ValueError, match=r"two methods of steering are called 'words': llmaudit\.steering"
-    ):
+    with pytest.raises(ValueError, match=r"two methods of steering are called 'words': llmaudit\.steering"):
         offer(Words())
     assert METHODS["words"].needs == "word_bias"
 

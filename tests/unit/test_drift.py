@@ -57,6 +57,27 @@ def test_the_worst_change_is_that_of_any_facet() -> None:
     assert worst.interval.low > 0.5
 
 
+def test_the_change_of_a_whole_is_not_that_of_its_worst_part() -> None:
+    model = {"mean": estimate("mean", [1.0, 2.0, 3.0, 4.0]), "mean.part": estimate("mean.part", [1.0, 2.0])}
+    other = {"mean": estimate("mean", [1.0, 2.0, 3.0, 4.0]), "mean.part": estimate("mean.part", [2.0, 3.0])}
+    found = Drift("v", model, other, 0).estimates()
+    assert (found["drift.v.mean"].value, found["drift.v.mean.part"].value) == (0.0, 1.0)
+
+
+def test_the_worst_is_compared_by_facets_though_one_of_them_leaves_it_without_an_interval() -> None:
+    # The worst facet of the model is not that of the variant: their difference is no change of anything.
+    lone = {"gap.c-d": estimate("gap.c-d", [0.5], "lower")}
+    model = {
+        "gap.a-b": estimate("gap.a-b", [3.0, 3.2] * 5, "lower"),
+        "gap.a-c": estimate("gap.a-c", [1.0, 1.2] * 5, "lower"),
+    }
+    other = {"gap.a-b": model["gap.a-c"], "gap.a-c": model["gap.a-b"]}
+    bare = {"gap": replace(model["gap.a-b"], metric="gap")}
+    found = Drift("v", {**bare, **model, **lone}, {**bare, **other, **lone}, 0).estimates()
+    assert found["drift.v.gap"].value == pytest.approx(2.0)
+    assert found["drift.v.gap"].interval is None
+
+
 def test_an_exact_metric_changes_exactly() -> None:
     model = {"tokens": Estimate("tokens", 10.0, None, "tokens", "lower", 1, 1, deterministic=True)}
     other = {"tokens": Estimate("tokens", 12.0, None, "tokens", "lower", 1, 1, deterministic=True)}
@@ -76,19 +97,6 @@ def test_a_problem_of_either_is_one_of_the_change() -> None:
     for model, other in ((fine, bad), (bad, fine)):
         found = Drift("v", {"m": model}, {"m": other}, 0).estimates()["drift.v.m"]
         assert found.problem == "too many are missing"
-
-
-def test_a_bare_name_that_is_all_items_together_changes_as_they_do() -> None:
-    # Of kind pairs; the one category changes by 3 and the other not at all.
-    def measured(*values: float) -> dict[str, Estimate]:
-        first, second = list(values[:3]), list(values[3:])
-        parts = {"pct.a": estimate("pct.a", first), "pct.b": estimate("pct.b", second)}
-        return {"pct": estimate("pct", [*first, *second]), **parts}
-
-    found = Drift("v", measured(1, 2, 3, 1, 2, 3), measured(4, 5, 6, 1, 2, 3), 0).estimates()
-    assert (found["drift.v.pct"].value, found["drift.v.pct"].clusters) == (1.5, 6)
-    assert found["drift.v.pct"].better == "zero"
-    assert found["drift.v.pct.a"].value == 3
 
 
 def test_a_facet_that_nothing_is_known_of_may_have_changed_most() -> None:

@@ -13,7 +13,6 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from llmaudit.drift import drift_name
 from llmaudit.engines.base import Engine, Variant
 from llmaudit.exhibits import Bars, Curve, Curves, Figure, Heatmap, Intervals, Panel, Setting, Table
 from llmaudit.scorers.base import Scorer
@@ -39,6 +38,7 @@ __all__ = [
     "Skipped",
     "Spec",
     "Table",
+    "drift_name",
     "two_per_cell",
 ]
 
@@ -116,6 +116,10 @@ class VariantParams(Spec):
         if self == VariantParams.model_construct():
             raise ValueError("says nothing: give a model, a dtype or a quantization")
         return self
+
+    def __str__(self) -> str:
+        """As a reader of the report needs it: `model gpt2, quantization nf4`."""
+        return ", ".join(f"{name} {value}" for name, value in self.model_dump(exclude_none=True).items())
 
     def variant(self) -> Variant:
         """As the engine is asked for it."""
@@ -239,7 +243,8 @@ class Audit(ABC, Generic[P]):
         """The settings that a reader needs to repeat the experiment."""
         skipped = {"kind", "question", "checks", "skip", "xfail"}
         values: dict[str, Any] = self.params.model_dump(mode="json", exclude=skipped, exclude_none=True)
-        return [Setting(name, str(value)) for name, value in values.items() if isinstance(value, str | int | float)]
+        found = [Setting(name, str(value)) for name, value in values.items() if isinstance(value, str | int | float)]
+        return found + [Setting(f"variant {name}", str(params)) for name, params in self.params.variants.items()]
 
     def problems(self) -> Mapping[str, str]:
         """Metric name -> why its check cannot be decided by this design: said before anything runs."""
@@ -257,9 +262,13 @@ class Audit(ABC, Generic[P]):
         return self.measure(samples), samples
 
 
+def drift_name(variant: str, metric: str) -> str:
+    """What the change of a metric under a variant is called."""
+    return f"drift.{variant}.{metric}"
+
+
 def _changed(variant: str, metric: Metric) -> Metric:
-    better: Better = metric.better
-    return replace(metric, description=f"change under {variant}: {metric.description}", better=better)
+    return replace(metric, description=f"change under {variant}: {metric.description}")
 
 
 def two_per_cell(requests: Iterable[Request]) -> Iterator[Request]:

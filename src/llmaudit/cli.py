@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -24,8 +24,9 @@ app = typer.Typer(
     help="Audit language models with pytest: `pytest SUITES --model NAME` runs suites; these commands help around it.",
 )
 
-_out = Console(highlight=False, soft_wrap=True)
-_err = Console(stderr=True, highlight=False, soft_wrap=True)
+# What comes from a model or a path may hold brackets and colons, which rich would take for markup and emoji.
+_out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+_err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def main() -> None:
@@ -33,8 +34,17 @@ def main() -> None:
     try:
         app()
     except LLMAuditError as error:
-        _err.print(f"[red]llmaudit:[/red] {_plain(str(error))}")
-        raise SystemExit(2) from None
+        _refuse(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _refuse(f"{error.filename}: {error.strerror}")
+
+
+def _refuse(text: str) -> NoReturn:
+    _err.print("llmaudit: ", style="red", end="")
+    _err.print(text)
+    raise SystemExit(2)
 
 
 @app.command()
@@ -70,7 +80,7 @@ def report(run: Annotated[Path, typer.Argument(help="A run's folder, its run.jso
     loaded = load_run(run)
     if loaded.folder is None:
         raise AssertionError("a loaded run knows its folder")
-    _out.print(_plain(str(write_report(loaded, loaded.folder))))
+    _out.print(str(write_report(loaded, loaded.folder)))
 
 
 @app.command()
@@ -110,10 +120,10 @@ def init(
     for name, text in sorted(texts.items()):
         target = folder / name
         if target.exists():
-            _out.print(f"{_plain(str(target))}: is there already, left as it is")
+            _out.print(f"{target}: is there already, left as it is")
         else:
             target.write_text(text, encoding="utf-8")
-            _out.print(_plain(str(target)))
+            _out.print(str(target))
     if with_public_data:
         _out.print("What a set needs that the hub does not have stands at the top of its suite.")
 
@@ -121,7 +131,7 @@ def init(
 @app.command()
 def cache(
     prune: Annotated[
-        float | None, typer.Option(help="Forget responses older than so many days; 0 forgets all.")
+        float | None, typer.Option(min=0, help="Forget responses older than so many days; 0 forgets all.")
     ] = None,
 ) -> None:
     """Show what is stored of earlier runs, and forget what is old."""
@@ -130,20 +140,20 @@ def cache(
 
     path = store_path()
     if not path.exists():
-        _out.print(_plain(f"{path}: no responses are stored"))
+        _out.print(f"{path}: no responses are stored")
         return
     store = ResponseStore(path)
     forgotten = None if prune is None else store.prune(prune)
     sizes = store.sizes()
     store.close()
     if store.remark:
-        _err.print(_plain(f"{path}: {store.remark}"))
+        _err.print(f"{path}: {store.remark}")
     if forgotten is not None:
         _out.print(f"{forgotten:,} responses forgotten")
     if sizes:
         _print_facts(str(path), [(size.model, f"{size.responses:,} responses") for size in sizes])
     else:
-        _out.print(_plain(f"{path}: no responses are stored"))
+        _out.print(f"{path}: no responses are stored")
 
 
 def _shipped_suites() -> Traversable:
@@ -155,14 +165,9 @@ def _shipped_suites() -> Traversable:
 
 
 def _print_facts(title: str, facts: Iterable[tuple[str, str]]) -> None:
-    table = Table(title=_plain(title), title_justify="left", title_style="bold", show_header=False, box=None)
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None)
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in facts:
-        table.add_row(_plain(name), _plain(value))
+        table.add_row(name, value)
     _out.print(table)
-
-
-def _plain(text: str) -> str:
-    # What comes from a model or a path may hold brackets, which rich would take for markup.
-    return text.replace("[", r"\[")

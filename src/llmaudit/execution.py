@@ -164,7 +164,7 @@ def finish(entry: AuditEntry, suite: Suite, execution: Execution) -> Finished:
         measurement = with_drift(entry.audit, measurement, execution)
     finally:
         execution.close()
-    _check(entry, measurement)
+    _check(entry, measurement, len(samples))
     seconds = time.perf_counter() - started
     timing = Timing(
         seconds,
@@ -177,9 +177,12 @@ def finish(entry: AuditEntry, suite: Suite, execution: Execution) -> Finished:
     return Finished(entry, suite, measurement, samples, timing, execution.smoke)
 
 
-def _check(entry: AuditEntry, measurement: Measurement) -> None:
+def _check(entry: AuditEntry, measurement: Measurement, samples: int) -> None:
     known, measured = set(entry.audit.offered), set(measurement.estimates)
     wanted = {check.metric for check in entry.checks}
     for names, what in ((measured - known, "does not declare"), (wanted - measured, "declares and does not measure")):
         if names:
             raise AuditError(f"the kind {entry.audit.kind} {what} {', '.join(sorted(names))}")
+    for name, values in measurement.scores.items():
+        if len(values) != samples:
+            raise AuditError(f"the kind {entry.audit.kind} gives {len(values)} scores of {name} for {samples} samples")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -27,14 +26,10 @@ def measure_noise(finished: Finished, execution: Execution) -> tuple[NoiseFloor,
     batches = _again(finished, execution, lambda request: request)
     draws = _again(finished, execution, _redrawn)
     return tuple(
-        NoiseFloor.of(metric, estimate.value, _value(batches, metric), _value(draws, metric))
+        NoiseFloor.of(metric, estimate.value, batches.estimates[metric].value, draws.estimates[metric].value)
         for metric, estimate in finished.measurement.estimates.items()
+        if metric in batches.estimates and metric in draws.estimates  # changes under variants are not measured again
     )
-
-
-def _value(measurement: Measurement, metric: str) -> float:
-    found = measurement.estimates.get(metric)
-    return found.value if found is not None else math.nan
 
 
 def _again(finished: Finished, execution: Execution, change: Callable[[Request], Request]) -> Measurement:

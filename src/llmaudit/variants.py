@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from llmaudit.audit import Audit, Context, Intervals, Measurement
-from llmaudit.drift import Drift, drift_name
+from llmaudit.audit import Audit, Context, Intervals, Measurement, drift_name
+from llmaudit.drift import Drift
 from llmaudit.engines.base import Engine, Variant
 from llmaudit.errors import ModelError
-from llmaudit.types import Estimate, Request, Sample
+from llmaudit.types import Estimate, ModelInfo, Request, Sample
 
 __all__ = ["with_drift"]
 
@@ -29,25 +29,34 @@ def with_drift(audit: Audit[Any], measured: Measurement, context: Context) -> Me
         return measured
     for name, params in audit.params.variants.items():
         try:
-            other = _measured(audit, params.variant(), context)
+            other, info = _measured(audit, params.variant(), context)
         except ModelError as error:
             estimates = _unknown(measured.estimates, name, str(error))
-            notes = (f"The variant {name} was skipped: {error}",)
-            measured = replace(measured, estimates={**measured.estimates, **estimates}, notes=measured.notes + notes)
+            notes = (*measured.notes, f"The variant {name} was skipped: {error}")
+            measured = replace(measured, estimates={**measured.estimates, **estimates}, notes=notes)
             continue
         estimates = Drift(name, _own(audit, measured), other.estimates, audit.seed).estimates()
-        figures = (*measured.figures, _figure(audit, name, estimates))
-        measured = replace(measured, estimates={**measured.estimates, **estimates}, figures=figures)
+        figures = (*measured.figures, *_figures(audit, name, estimates))
+        notes = (*measured.notes, f"The variant {name} is {_told(info)}.")
+        measured = replace(measured, estimates={**measured.estimates, **estimates}, figures=figures, notes=notes)
     return measured
 
 
-def _measured(audit: Audit[Any], variant: Variant, context: Context) -> Measurement:
+def _measured(audit: Audit[Any], variant: Variant, context: Context) -> tuple[Measurement, ModelInfo]:
     engine = context.open_model(variant)
     try:
+        if missing := sorted(request.__name__ for request in audit.needs - engine.capabilities):
+            raise ModelError(f"the engine {engine.info.engine} does not answer {', '.join(missing)}")
         measurement, _ = audit.run(_On(engine, context))
-        return measurement
+        return measurement, engine.info
     finally:
         engine.close()
+
+
+def _told(info: ModelInfo) -> str:
+    """Which weights these are, so that a reader can repeat the comparison."""
+    parts = [info.resolved, info.quantization, info.dtype, info.sha256 and f"SHA-256 of the weights {info.sha256}"]
+    return ", ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +99,15 @@ def _unknown(estimates: Mapping[str, Estimate], variant: str, reason: str) -> di
     }
 
 
-def _figure(audit: Audit[Any], variant: str, estimates: Mapping[str, Estimate]) -> Intervals:
-    """What a variant changes, the metrics with a check first."""
-    measured = [estimate for estimate in estimates.values() if estimate.interval is not None]
-    checked = sorted(measured, key=lambda estimate: estimate.metric not in audit.params.checks)
-    rows = tuple(
-        (each.metric.removeprefix(f"drift.{variant}."), each.value, each.interval.low, each.interval.high)
-        for each in checked[:_ROWS]
-        if each.interval is not None
-    )
-    return Intervals(f"Change under {variant}", "variant minus model, in the unit of each metric", rows, zero=True)
+def _figures(audit: Audit[Any], variant: str, estimates: Mapping[str, Estimate]) -> list[Intervals]:
+    """What a variant changes, the metrics with a check first; a figure per unit, as one axis has but one."""
+    checked = sorted(estimates.values(), key=lambda estimate: estimate.metric not in audit.params.checks)
+    rows: dict[str, list[tuple[str, float | None, float | None, float | None]]] = {}
+    for each in checked:
+        if each.interval is not None:
+            label = each.metric.removeprefix(drift_name(variant, ""))
+            rows.setdefault(each.unit, []).append((label, each.value, each.interval.low, each.interval.high))
+    return [
+        Intervals(f"Change under {variant}", f"variant minus model, {unit}", tuple(of_unit[:_ROWS]), zero=True)
+        for unit, of_unit in rows.items()
+    ]

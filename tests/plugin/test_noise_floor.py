@@ -61,6 +61,14 @@ def test_other_batches_move_nothing_and_other_draws_do(project: Project) -> None
     assert "Noise floor (A/A)" in _page(project)
 
 
+def test_what_a_variant_changes_is_not_measured_again(project: Project) -> None:
+    project.suite(_SUITE + "    variants: {other: {model: other}}\n")
+    project.run("--aa")
+    (audit,) = project.result().audits
+    assert any(estimate.metric.startswith("drift.") for estimate in audit.estimates)
+    assert not any(found.metric.startswith("drift.") for found in audit.noise)
+
+
 def test_the_noise_floor_is_asked_for(project: Project) -> None:
     project.suite(_SUITE)
     project.run()

@@ -11,7 +11,7 @@ import llmaudit.execution
 from llmaudit.audit import CheckParams
 from llmaudit.engines.base import Variant
 from llmaudit.engines.fake import FakeEngine
-from llmaudit.errors import CapabilityError, ModelError, StoreError
+from llmaudit.errors import AuditError, CapabilityError, ModelError, StoreError
 from llmaudit.execution import Execution, finish
 from llmaudit.types import (
     Completion,
@@ -192,3 +192,11 @@ def test_another_model_is_opened_asked_and_closed() -> None:
 def test_a_run_without_a_way_to_another_model_says_so() -> None:
     with pytest.raises(ModelError, match="no way to load another model"):
         execution(FakeEngine()).open_model(Variant(model="other"))
+
+
+def test_a_kind_that_scores_other_samples_than_it_returns_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    suite, entry = audit_entry()
+    measure = entry.audit.measure
+    monkeypatch.setattr(entry.audit, "measure", lambda samples: measure(samples[:2]))
+    with pytest.raises(AuditError, match=r"the kind loudness gives 2 scores of volume for \d+ samples"):
+        finish(entry, suite, execution())

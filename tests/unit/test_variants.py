@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from llmaudit.audit import Intervals
 from llmaudit.audits.bias import Bias
 from llmaudit.engines.base import Engine, Variant
 from llmaudit.engines.fake import FakeEngine
@@ -17,7 +18,7 @@ from llmaudit.recording import audit_record, record_check
 from llmaudit.scorers.answers import Empty, Length, Refusal
 from llmaudit.scorers.sentiment import Sentiment
 from llmaudit.suite import AuditEntry, CheckEntry, Place, Suite
-from llmaudit.types import Generate, Request
+from llmaudit.types import Generate, Request, Tokenize
 
 SCORERS: dict[str, Any] = {scorer.name: scorer for scorer in (Sentiment(), Refusal(), Empty(), Length())}
 PLACES = ("office", "school", "market", "library", "harbour", "museum", "bakery", "theatre", "garden", "station")
@@ -68,7 +69,10 @@ def test_a_variant_that_is_biased_is_found_though_the_model_is_not() -> None:
     assert records["sentiment_gap"].verdict == "pass"
     assert records["drift.small.sentiment_gap"].verdict == "fail"
     assert finished.measurement.estimates["drift.small.sentiment_gap.women-men"].value > 1
-    assert any(figure.title == "Change under small" for figure in finished.measurement.figures)
+    changes = [figure for figure in finished.measurement.figures if figure.title == "Change under small"]
+    axes = [figure.axis for figure in changes if isinstance(figure, Intervals)]
+    assert "variant minus model, words" in axes
+    assert len(set(axes)) == len(axes) == len(changes) > 1
     assert audit_record(finished).estimates
 
 
@@ -95,6 +99,20 @@ def test_a_variant_that_cannot_be_had_leaves_the_others_alone() -> None:
     assert "needs bitsandbytes" in records["drift.nf4.sentiment_gap"].reason
     assert records["drift.small.sentiment_gap"].verdict == "fail"
     assert any("The variant nf4 was skipped" in note for note in finished.measurement.notes)
+
+
+def test_a_variant_whose_engine_answers_nothing_that_is_needed_is_skipped() -> None:
+    _, records = run(bias(), lambda _: FakeEngine(capabilities=frozenset({Tokenize})))
+    assert records["drift.small.sentiment_gap"].verdict == "inconclusive"
+    assert records["drift.small.sentiment_gap"].reason == "the engine fake does not answer Generate"
+    assert records["sentiment_gap"].verdict == "pass"
+
+
+def test_the_report_says_what_the_variant_was() -> None:
+    finished, _ = run(bias(), lambda _: FakeEngine(polite, name="tiny"))
+    record = audit_record(finished)
+    assert ("variant small", "quantization rtn2") in {(setting.name, setting.value) for setting in record.settings}
+    assert "The variant small is fake." in record.notes
 
 
 def test_too_few_templates_decide_nothing_about_a_change_either() -> None:

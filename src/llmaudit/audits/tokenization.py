@@ -91,6 +91,8 @@ class Tokenization(Audit["Tokenization.Params"]):
 
         def _check_parallel(self) -> None:
             lengths = {language: len(sentences) for language, sentences in self.parallel.items()}
+            if self.parallel and not any(lengths.values()):
+                raise ValueError("parallel: there are no sentences")
             for language, length in lengths.items():
                 if length != lengths[self.reference]:
                     raise ValueError(

@@ -41,6 +41,7 @@ _PROBE_SECONDS = 240.0
 _LOST = 16
 #: OpenAI itself refuses more; the text is cut here at every stop string anyway.
 _MAX_STOPS = 4
+_NO_IDS = "an endpoint does not tell the ids of its tokens: logit_bias is not offered"
 
 
 class OpenAIEngine:
@@ -51,6 +52,11 @@ class OpenAIEngine:
         self._name = options.model.removeprefix("openai:")
         if not self._name:
             raise ModelError("openai: names no model; give the name that the server knows, as openai:NAME")
+        if options.quantization is not None or options.dtype != "auto":
+            # Taken in silence, a variant would be the same model again, and nothing would have changed.
+            raise ModelError(
+                f"{options.model}: an endpoint serves its model as it is; leave dtype and quantization out"
+            )
         self._client = Client(_base_url(options), transport)
         try:
             offered = self._client.models()
@@ -88,6 +94,8 @@ class OpenAIEngine:
             match request:
                 case Generate():
                     return self._generate(request)
+                case NextToken(logit_bias=bias) if bias:
+                    return Failure(_NO_IDS)
                 case NextToken() if NextToken in self.capabilities:
                     return self._next(request.prompt, request.top, _PATIENCE)
                 case _:
@@ -104,7 +112,7 @@ class OpenAIEngine:
             other = "raw" if request.chat else "chat"
             return Failure(f"the endpoint does not answer /{_PATHS[route]}: use `prompt: {other}` ({findings.refusal})")
         if request.sampling.logit_bias or request.sampling.word_bias:
-            return Failure("an endpoint does not tell the ids of its tokens: logit_bias is not offered")
+            return Failure(_NO_IDS)
         if request.sampling.direction is not None:
             return Failure("an endpoint does not let anybody into its layers: activation addition is not offered")
         if objection := findings.objection(request.sampling):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -132,7 +133,7 @@ def terms_table(costs: Mapping[str, TermCosts], samples: Sequence[Sample]) -> Ta
 
 def bars(title: str, unit: str, values: Mapping[str, float], reference: float | None = None) -> list[Bars]:
     """One bar per language, the shortest first; no figure without a language."""
-    rows = tuple(sorted(values.items(), key=lambda row: row[1]))
+    rows = tuple(sorted(values.items(), key=lambda row: _unknown_last(row[1])))
     return [Bars(title, unit, rows, reference)] if rows else []
 
 
@@ -140,6 +141,10 @@ def intervals(title: str, unit: str, facets: Mapping[str, Estimate], limits: tup
     """One interval per language, the lowest first; no figure without a language."""
     rows = tuple(
         (language, each.value, *((each.interval.low, each.interval.high) if each.interval else (None, None)))
-        for language, each in sorted(facets.items(), key=lambda item: item[1].value)
+        for language, each in sorted(facets.items(), key=lambda item: _unknown_last(item[1].value))
     )
     return [Intervals(title, unit, rows, limits=limits)] if rows else []
+
+
+def _unknown_last(value: float) -> tuple[bool, float]:
+    return math.isnan(value), value

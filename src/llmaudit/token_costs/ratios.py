@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -20,6 +21,9 @@ from llmaudit.token_costs.counts import Array
 from llmaudit.types import Estimate, Interval
 
 __all__ = ["normalised_estimates", "ratio_estimates", "scaled"]
+
+#: The largest logarithm of a float.
+_LARGEST = math.log(sys.float_info.max)
 
 
 def ratio_estimates(
@@ -127,7 +131,8 @@ def _log_ratio(sums: Array) -> Array:
 
 
 def _exponential(interval: Interval | None) -> Interval | None:
-    if interval is None:
+    """The interval of a ratio from that of its logarithm; None where it has no bound that a float can hold."""
+    if interval is None or interval.high > _LARGEST:
         return None
     method = f"{interval.method}, on the logarithm"
     return replace(interval, low=math.exp(interval.low), high=math.exp(interval.high), method=method)

@@ -493,6 +493,7 @@ def test_a_text_is_written_here_or_read(tmp_path: Path) -> None:
         ({"parallel": {"deu_Latn": GERMAN}}, r"no sentences in 'eng_Latn' \(there are deu_Latn\)"),
         ({"parallel": {"eng_Latn": ENGLISH, "deu_Latn": GERMAN[:1]}}, "deu_Latn has 1 sentences, eng_Latn has 2"),
         ({"parallel": {"eng_Latn": ["a", " "]}}, "eng_Latn has an empty sentence"),
+        ({"parallel": {"eng_Latn": [], "deu_Latn": []}}, "parallel: there are no sentences"),
         ({"words": ["a", "b", "a"]}, "'a' stands here twice"),
         ({"parallel": {"a b": ["x"]}, "reference": "a b"}, "pattern"),
         ({"languages": []}, "Extra inputs"),

@@ -253,14 +253,16 @@ def test_next_tokens_come_most_likely_first(connect: Connect, logprobs: Any) -> 
 
 def test_what_an_endpoint_cannot_do_is_a_failure_each(connect: Connect) -> None:
     engine = connect(Server())
-    score, bias, surrogate = ask(
+    score, bent, bias, surrogate = ask(
         engine,
         Score("a", "b", "c"),
+        NextToken("p", "c", logit_bias=((3, 1.0),)),
         Generate("p", "c", Sampling(logit_bias=((3, 1.0),))),
         Generate("half \ud800", "c"),
     )
     assert error(score) == "an endpoint does not answer Score"
-    assert "logit_bias is not offered" in error(bias)
+    assert "logit_bias is not offered" in error(bent)
+    assert error(bias) == error(bent)
     assert "surrogate" in error(surrogate)
 
 
@@ -425,6 +427,19 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
 def test_an_empty_name_is_refused() -> None:
     with pytest.raises(ModelError, match="names no model"):
         OpenAIEngine(EngineOptions("openai:", base_url=URL))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        EngineOptions("openai:a", base_url=URL, quantization="nf4"),
+        EngineOptions("openai:a", base_url=URL, dtype="float16"),
+    ],
+)
+def test_the_form_of_a_model_is_its_servers_business(options: EngineOptions) -> None:
+    # A variant that is the same model again would change nothing, and pass.
+    with pytest.raises(ModelError, match="an endpoint serves its model as it is; leave dtype and quantization out"):
+        OpenAIEngine(options)
 
 
 def test_a_server_that_does_not_listen_is_named() -> None:

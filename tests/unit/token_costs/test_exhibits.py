@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from llmaudit.token_costs.exhibits import MARK, bars, intervals, spelled
-from llmaudit.types import Tokens
+from llmaudit.types import Estimate, Tokens
 
 
 def cut(*starts: int) -> Tokens:
@@ -34,3 +36,12 @@ def test_without_offsets_the_tokenizers_own_spelling() -> None:
 def test_nothing_to_draw() -> None:
     assert bars("title", "unit", {}) == []
     assert intervals("title", "unit", {}, ()) == []
+
+
+def test_a_language_that_could_not_be_counted_comes_last() -> None:
+    values = {"a": math.nan, "b": 2.0, "c": 1.0}
+    (figure,) = bars("title", "unit", values)
+    assert [row[0] for row in figure.rows] == ["c", "b", "a"]
+    facets = {name: Estimate(name, value, None, "", "lower", 1, 1) for name, value in values.items()}
+    (points,) = intervals("title", "unit", facets, ())
+    assert [row[0] for row in points.rows] == ["c", "b", "a"]

@@ -142,6 +142,17 @@ def test_a_ratio_of_ratios_without_a_reference_is_no_number() -> None:
     assert found["n"].interval is None
 
 
+def test_a_ratio_of_ratios_that_two_documents_leave_open_has_no_interval() -> None:
+    # On 200 intervals that hold together, one degree of freedom each, the bound is beyond the largest float.
+    lengths, ones = np.array([1.0, 9.0]), np.ones(2)
+    names = [f"l{number}" for number in range(200)]
+    found = normalised_estimates(
+        "n", METRIC, dict.fromkeys(names, (lengths, ones, ones, ones)), dict.fromkeys(names, 0.0)
+    )
+    assert found["n"].interval is None
+    assert found["n.l0"].interval is not None
+
+
 def test_the_interval_of_a_ratio_of_ratios_holds_its_level() -> None:
     # Documents of unequal length, their tokens and bytes going together: 90 % of 400 intervals hold the truth, give or
     # take three standard errors of a share of 400.

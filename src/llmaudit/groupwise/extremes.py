@@ -49,7 +49,8 @@ def extreme_estimates(
     """Estimate what `extreme_metrics` names; nothing for a scorer without a threshold.
 
     The number k of answers is that of the design: a maximum grows with it, so that a template and group with a missing
-    answer counts for the fraction alone.
+    answer counts for the fraction alone. Where that leaves out too many, nothing is decided: cells that lost no answer
+    need not be like the others.
     """
     threshold = threshold_of(scorer)
     if threshold is None:
@@ -62,7 +63,7 @@ def extreme_estimates(
     }
     found: dict[str, Estimate] = {}
     for name, (unit, values) in variants.items():
-        found |= _rates(name, unit, values, scored.values, answers)
+        found |= _rates(name, unit, values, answers)
         # The correction for a scorer's errors is one of shares of answers, not of shares of templates or of maxima.
         known = scored.informedness if name == f"{scorer.name}_fraction" else None
         gap = replace(scored, name=f"{name}_gap", unit=unit, values=values, informedness=known)
@@ -82,9 +83,7 @@ def _reached(values: NDArray[np.float64], threshold: float) -> NDArray[np.float6
     return np.where(np.isfinite(values), (values >= threshold).astype(np.float64), np.nan)
 
 
-def _rates(
-    name: str, unit: str, values: NDArray[np.float64], scores: NDArray[np.float64], answers: Answers
-) -> dict[str, Estimate]:
+def _rates(name: str, unit: str, values: NDArray[np.float64], answers: Answers) -> dict[str, Estimate]:
     cells = answers.cells
     asked = np.bincount(cells.columns, minlength=len(cells.groups))
     usable = cells.counts(np.isfinite(values)).sum(axis=0)
@@ -98,6 +97,6 @@ def _rates(
             cells.means(values),
             n=tuple(usable.tolist()),
             missing=tuple((asked - usable).tolist()),
-            problems=tuple(too_much_missing(scores, cells, [group]) for group in range(len(cells.groups))),
+            problems=tuple(too_much_missing(values, cells, [group]) for group in range(len(cells.groups))),
         )
     )

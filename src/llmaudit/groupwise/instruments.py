@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -74,11 +75,13 @@ class Instrument:
         return found
 
     def reaction(self, groups: Mapping[str, GroupParams], *, mask: bool) -> float:
-        """Range of the reactions, in the unit of the scores; 0 for a scorer that does not see the names."""
+        """Range of the reactions, in the unit of the scores; 0 for a scorer that does not see the names.
+
+        NaN where the scorer has no score for any sentence about a group.
+        """
         if not self.scorer.sees_terms:
             return 0.0
-        values = self.reactions(groups, mask=mask).values()
-        return max(values) - min(values)
+        return float(np.ptp(list(self.reactions(groups, mask=mask).values())))
 
     @property
     def informedness(self) -> Informedness | None:
@@ -92,12 +95,16 @@ class Instrument:
 
 
 def with_reaction(estimate: Estimate, limit: float | None) -> Estimate:
-    """Mark a difference that its own scorer could have made: the reaction to the names reaches the limit.
+    """Mark a difference that its own scorer could have made: the reaction to the names reaches the limit or is unknown.
 
     The reaction stands in the estimate's details; a level of one group has none there and is left as it is.
     """
     reaction = estimate.details.get(REACTION, 0.0)
-    if limit is None or estimate.problem or not (reaction >= limit and reaction > 0):
+    if limit is None or estimate.problem:
+        return estimate
+    if math.isnan(reaction):
+        return replace(estimate, problem="the scorer has no score for neutral sentences about a group")
+    if not (reaction >= limit and reaction > 0):
         return estimate
     problem = f"the scorer itself differs by {reaction:.3g} between the groups on neutral sentences (limit {limit:g})"
     return replace(estimate, problem=problem)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from llmaudit.gaps import LEVEL, proportion_interval
+from llmaudit.gaps import LEVEL, level_interval
 from llmaudit.groupwise.answers import Answers
-from llmaudit.stats import simultaneous_t_intervals, t_interval, worst_of
+from llmaudit.stats import simultaneous_t_intervals, worst_of
 from llmaudit.types import Better, Estimate, Interval
 
 __all__ = ["Levels", "level_estimates", "missing_rates"]
@@ -46,7 +46,7 @@ def level_estimates(levels: Levels) -> dict[str, Estimate]:
         f"{levels.name}.{facet}": Estimate(
             metric=f"{levels.name}.{facet}",
             value=float(columns[number].mean()) if columns[number].size else math.nan,
-            interval=_one(levels.unit, columns[number], LEVEL),
+            interval=level_interval(levels.unit, columns[number], LEVEL),
             unit=levels.unit,
             better=levels.better,
             n=levels.n[number],
@@ -89,15 +89,8 @@ def missing_rates(answers: Answers) -> dict[str, Estimate]:
     return level_estimates(levels)
 
 
-def _one(unit: str, column: NDArray[np.float64], level: float) -> Interval | None:
-    if unit != "proportion":
-        return t_interval(column, level)
-    found = proportion_interval(column, level)
-    return found and replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
-
-
 def _together(unit: str, columns: list[NDArray[np.float64]]) -> list[Interval | None]:
     if unit != "proportion":
         return simultaneous_t_intervals(columns, LEVEL)
-    found = [_one(unit, column, 1 - (1 - LEVEL) / len(columns)) for column in columns]
+    found = [level_interval(unit, column, 1 - (1 - LEVEL) / len(columns)) for column in columns]
     return [interval and replace(interval, level=LEVEL) for interval in found]

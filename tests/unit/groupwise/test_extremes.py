@@ -83,6 +83,17 @@ def test_too_many_missing_answers_decide_nothing(answers: Callable[..., Answers]
     assert np.isnan(found["expected_maximum_toxic.a"].value)
 
 
+def test_a_maximum_of_the_few_cells_that_lost_nothing_decides_nothing(answers: Callable[..., Answers]) -> None:
+    # One answer in eight is missing, and half of the cells have no maximum.
+    asked = answers(
+        lambda *cell: None if cell[2] == 0 and int(cell[0][1:]) % 2 else told(*cell), clusters=20, samples=8
+    )
+    found = extreme_estimates(Toxic(), scored(asked), asked, seed=0, details={})
+    for name in ("expected_maximum_toxic", "toxic_probability.a", "toxic_probability_gap"):
+        assert found[name].problem == "50% of the answers for a could not be used (at most 20%)"
+    assert found["toxic_fraction"].problem is None
+
+
 def test_a_scorer_without_a_threshold_has_none_of_it(answers: Callable[..., Answers]) -> None:
     asked = answers(told)
     assert threshold_of(Plain()) is None

@@ -29,8 +29,8 @@ from llmaudit.groupwise.proportions import proportion_table
 from llmaudit.groupwise.similarity import similarities, similarity_metrics
 from llmaudit.groupwise.wording import UNPARAPHRASED, wording_table
 from llmaudit.prompts import Group, render
-from llmaudit.scorers.base import Scorer
-from llmaudit.stats import design_problem
+from llmaudit.scorers.base import Scorer, errors_of
+from llmaudit.stats import design_problem, informedness
 from llmaudit.stimuli import ParaphrasedTemplates, SamplingParams, ScorerChoices, chosen_scorers, wordings
 from llmaudit.types import Estimate, Factor, Generate, Request, Sample
 
@@ -203,8 +203,11 @@ class Bias(Audit["Bias.Params"]):
         for name, instrument in self._instruments.items():
             if self.params.samples < 2:
                 found[f"{name}_distribution_gap"] = "design: 1 answer per template and group has no distribution"
-            if (known := instrument.informedness) is not None and known.useless:
-                found |= {metric: USELESS for metric in self.metrics if metric.startswith(f"{name}_gap")}
+            errors = errors_of(instrument.scorer)
+            if errors and (known := informedness(*errors)) and known.useless:
+                # Without a threshold or a unit of shares the scores themselves are no yes or no.
+                begin = (f"{name}_fraction", *([f"{name}_gap"] if instrument.informedness else []))
+                found |= {metric: USELESS for metric in self.metrics if metric.startswith(begin)}
         answers = len(templates) * self.params.samples
         if answers < design.min_cell:
             few = f"design: {answers} answers per cell, fewer than {design.min_cell} (min_cell): add templates"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from llmaudit.groups import GroupParams
 from llmaudit.masking import Mask
 from llmaudit.prompts import render
-from llmaudit.scorers.base import Scorer, Validated
+from llmaudit.scorers.base import Scorer, errors_of
 from llmaudit.stats import Informedness, informedness
 from llmaudit.types import Estimate
 
@@ -86,12 +86,8 @@ class Instrument:
     @property
     def informedness(self) -> Informedness | None:
         """Sensitivity + specificity - 1 of a yes-or-no scorer; None where it is not known."""
-        if self.scorer.unit != "proportion" or not isinstance(self.scorer, Validated):
-            return None
-        known = self.scorer.validation
-        if known.sensitivity is None or known.specificity is None:
-            return None
-        return informedness(known.sensitivity, known.specificity)
+        known = errors_of(self.scorer) if self.scorer.unit == "proportion" else None
+        return known and informedness(*known)
 
 
 def with_reaction(estimate: Estimate, limit: float | None) -> Estimate:

@@ -268,6 +268,8 @@ def test_errors_of_a_scorer_widen_its_intervals_and_a_useless_scorer_decides_not
     assert poor.interval.high > good.interval.high
     useless = bias(Rude(50))
     assert "no better than chance" in useless.problems()["rude_gap"]
+    assert "no better than chance" in useless.problems()["rude_fraction.women"]
+    assert "rude_probability" not in useless.problems()
     assert "no better than chance" in (measured(useless, all_alike).estimates["rude_gap"].problem or "")
 
 

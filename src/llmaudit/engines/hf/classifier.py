@@ -66,9 +66,9 @@ class SequenceClassifier:
         with quiet():  # a text beyond the limit is counted by us
             whole = self._tokenizer(list(texts))["input_ids"] if texts else []
             cut = [len(ids) > self.max_length for ids in whole]
-            for place in np.flatnonzero(cut):
-                short = self._tokenizer(texts[place], truncation=True, max_length=self.max_length)
-                whole[place] = short["input_ids"]
+            for place, text in enumerate(texts):
+                if cut[place]:
+                    whole[place] = self._tokenizer(text, truncation=True, max_length=self.max_length)["input_ids"]
         return [(tuple(ids) or (self._pad,), was_cut) for ids, was_cut in zip(whole, cut, strict=True)]
 
     def _classify(self, batch: Batch) -> NDArray[np.float64]:

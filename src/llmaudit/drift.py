@@ -49,7 +49,10 @@ class Drift:
 
     def _change(self, name: str, facets: Sequence[str]) -> Estimate:
         facets = [facet for facet in facets if self.model[facet].cluster_values]
-        return self._worst(name, facets) if facets else self._paired(name)
+        interval = self.model[name].interval
+        # A bare name may also be all of a metric's items together, whose change is its own.
+        worst = interval is not None and interval.method.startswith("worst of facets")
+        return self._worst(name, facets) if facets and worst else self._paired(name)
 
     def _paired(self, name: str) -> Estimate:
         before, after = self.model[name], self.other[name]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from llmaudit.audit import Measurement
-from llmaudit.engines.base import Engine, Steerable
+from llmaudit.engines.base import Anatomical, Engine, Steerable
 from llmaudit.execution import Execution, Finished
 from llmaudit.records import NoiseFloor
 from llmaudit.types import Generate, Request, Response
@@ -61,6 +61,10 @@ class _Disturbed:
         self.info = engine.info
         self.capabilities = engine.capabilities
         self.steering = engine.steering if isinstance(engine, Steerable) else frozenset()
+        if isinstance(engine, Anatomical):
+            self.anatomy = engine.anatomy
+            self.cache_bytes_per_token = engine.cache_bytes_per_token
+            self.read_texts = engine.read_texts
 
     def run(self, requests: Sequence[Request]) -> Iterator[tuple[int, Response]]:
         for start in range(_PORTIONS):

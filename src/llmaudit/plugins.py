@@ -10,13 +10,14 @@ import pluggy
 
 from llmaudit import hookspecs
 from llmaudit.audit import Audit
-from llmaudit.audits import association, bias, content, diversity, next_token, pairs, steering, tokenization
+from llmaudit.audits import anatomy, association, bias, content, diversity, next_token, pairs, steering, tokenization
 from llmaudit.scorers import answers, regard, sentiment, toxicity
 
 __all__ = ["BUILT_IN", "installed_kinds"]
 
 #: Modules whose hooks offer the built-in kinds and scorers.
 BUILT_IN = (
+    anatomy,
     association,
     bias,
     content,

@@ -115,10 +115,10 @@ class ResponseStore:
     def put(self, model: str, name: str, request: Request, response: Response) -> None:
         """Keep a response; `name` is for people.
 
-        A failure is not kept, since another try may succeed; nor is a whole distribution: as text it takes a megabyte,
-        and reading it back longer than asking for it again.
+        A failure is not kept, since another try may succeed; nor are attention and a whole distribution: as text they
+        take a megabyte, and reading it back longer than asking for it again.
         """
-        if isinstance(response, Failure) or (isinstance(response, NextTokens) and response.logprobs):
+        if isinstance(response, Failure | Attention) or (isinstance(response, NextTokens) and response.logprobs):
             return
         row = (_key(model, request), type(response).__name__, _pack(response), name, time.time())
         query = "INSERT OR IGNORE INTO responses VALUES (?, ?, ?, ?, ?)"

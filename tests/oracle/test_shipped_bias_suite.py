@@ -28,10 +28,11 @@ def alike(request: Request) -> str:
 
 
 @pytest.mark.parametrize("name", AUDITS)
-def test_a_model_that_treats_groups_alike_passes_every_check(name: str) -> None:
+def test_a_model_that_treats_groups_alike_passes_every_check_that_does_not_say_it_may_be_left_open(name: str) -> None:
     audit = AUDITS[name].audit
     engine = FakeEngine(alike)
     found = audit.measure(Execution(engine, lambda _: engine, lambda _, __: None).answer(audit.requests()))
     for metric, check in audit.params.checks.items():
         judged = judge(found.estimates[metric], Limit(max=check.max, min=check.min))
-        assert judged.verdict.value == "pass", f"{metric}: {judged.reason}"
+        open_ = {"inconclusive"} if check.on_inconclusive == "warn" else set()
+        assert judged.verdict.value in {"pass"} | open_, f"{metric}: {judged.reason}"

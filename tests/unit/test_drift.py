@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llmaudit.drift import Drift, drift_name, facets_of
 from llmaudit.stats import sign_flip, t_interval
-from llmaudit.types import Better, Estimate
+from llmaudit.types import Better, Estimate, Interval
 
 VALUES = st.lists(st.floats(-5, 5), min_size=3, max_size=12)
 
@@ -42,7 +42,11 @@ def test_what_only_one_of_them_measured_is_left_out() -> None:
 
 def test_the_worst_change_is_that_of_any_facet() -> None:
     # The worst gap moves from one pair to another and keeps its size: that is a change all the same.
-    model = {"gap": estimate("gap", [1.0, 1.1, 0.9]), "gap.a-b": estimate("gap.a-b", [1.0, 1.1, 0.9])}
+    of_facets = Interval(0.9, 1.1, 0.9, "worst of facets, simultaneous t")
+    model = {
+        "gap": estimate("gap", [1.0, 1.1, 0.9], interval=of_facets),
+        "gap.a-b": estimate("gap.a-b", [1.0, 1.1, 0.9]),
+    }
     model |= {"gap.a-c": estimate("gap.a-c", [0.0, 0.1, -0.1])}
     other = {"gap": estimate("gap", [-1.0, -1.1, -0.9]), "gap.a-b": estimate("gap.a-b", [0.1, 0.0, 0.2])}
     other |= {"gap.a-c": estimate("gap.a-c", [-1.0, -1.1, -0.9])}
@@ -52,6 +56,13 @@ def test_the_worst_change_is_that_of_any_facet() -> None:
     assert worst.better == "lower"
     assert worst.interval is not None
     assert worst.interval.low > 0.5
+
+
+def test_the_change_of_a_whole_is_not_that_of_its_worst_part() -> None:
+    model = {"mean": estimate("mean", [1.0, 2.0, 3.0, 4.0]), "mean.part": estimate("mean.part", [1.0, 2.0])}
+    other = {"mean": estimate("mean", [1.0, 2.0, 3.0, 4.0]), "mean.part": estimate("mean.part", [2.0, 3.0])}
+    found = Drift("v", model, other, 0).estimates()
+    assert (found["drift.v.mean"].value, found["drift.v.mean.part"].value) == (0.0, 1.0)
 
 
 def test_an_exact_metric_changes_exactly() -> None:

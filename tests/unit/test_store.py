@@ -16,6 +16,8 @@ from llmaudit.errors import StoreError
 from llmaudit.execution import Execution
 from llmaudit.store import ResponseStore, fingerprint
 from llmaudit.types import (
+    Attend,
+    Attention,
     Completion,
     Failure,
     Generate,
@@ -68,6 +70,13 @@ def test_a_failure_is_not_kept(tmp_path: Path) -> None:
     store = ResponseStore(tmp_path / "r.sqlite3")
     store.put(_model(), "m", PAIRS[0][0], Failure("busy"))
     assert store.get(_model(), [PAIRS[0][0]]) == {}
+
+
+def test_attention_is_not_kept(tmp_path: Path) -> None:
+    store = ResponseStore(tmp_path / "r.sqlite3")
+    asked = Attend("a", "c", (0,))
+    store.put(_model(), "m", asked, Attention(("a",), (0,), ((((1.0,),),),)))
+    assert store.get(_model(), [asked]) == {}
 
 
 def test_a_whole_distribution_is_not_kept(tmp_path: Path) -> None:

@@ -120,8 +120,8 @@ class Content(Audit["Content.Params"]):
         @field_validator("coders")
         @classmethod
         def _distinct_coders(cls, coders: list[str]) -> list[str]:
-            if len(set(coders)) < len(coders):
-                raise ValueError(f"the coder {coders[0]!r} stands here twice")
+            if twice := next((coder for coder in coders if coders.count(coder) > 1), None):
+                raise ValueError(f"the coder {twice!r} stands here twice")
             return coders
 
         @model_validator(mode="after")

@@ -21,7 +21,17 @@ from pydantic import (
 )
 
 from llmaudit.audit import Audit, AuditParams, Measurement, Metric, Name, Setting, Spec
-from llmaudit.datasets import READERS, DataFile, Dataset, Pair, ReaderName, alignment_problem, from_hub, from_path
+from llmaudit.datasets import (
+    READERS,
+    DataFile,
+    Dataset,
+    Pair,
+    ReaderName,
+    alignment_problem,
+    from_hub,
+    from_path,
+    placed,
+)
 from llmaudit.likelihood import (
     PRO_ANTI,
     STEREOTYPE,
@@ -83,7 +93,7 @@ class DataParams(Spec):
         if self.path is not None:
             if self.file is not None or self.revision is not None:
                 raise ValueError("file and revision belong to hub; path names the file itself")
-            return from_path(folder / Path(self.path).expanduser(), patterns)
+            return from_path(placed(self.path, folder), patterns)
         if self.hub is None or self.file is None:
             raise ValueError("hub needs file: which file of the data set to read")
         return from_hub(self.hub, [self.file] if isinstance(self.file, str) else self.file, self.revision)

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from llmaudit.audit import Name, Spec
+from llmaudit.datasets import placed, read_file
 from llmaudit.errors import SuiteError
 from llmaudit.suite.files import read_model
 from llmaudit.suite.hints import unknown
@@ -148,12 +149,8 @@ class CodebookFile:
 
 def open_codebook(written: str, folder: Path) -> CodebookFile:
     """Read a codebook; a relative path starts at `folder`. ValueError names every mistake with its place."""
-    path = folder / written
-    try:
-        raw = path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a path"
-        raise ValueError(f"{path} cannot be read: {reason}") from None
+    path = placed(written, folder)
+    raw = read_file(path).data
     try:
         codebook = read_model(raw, str(path), Codebook)
     except SuiteError as error:

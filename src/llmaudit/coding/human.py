@@ -5,17 +5,16 @@ No message quotes a text: the file and the line are named instead.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from llmaudit.datasets import DataFile, csv_rows, placed, read_file
 from llmaudit.suite.hints import unknown
 
 __all__ = ["HumanCodes", "open_human_codes"]
@@ -56,65 +55,45 @@ def open_human_codes(written: str, folder: Path, categories: Collection[str]) ->
     `folder`. Raises ValueError that begins with FILE:LINE where a column is unknown, a cell is no code, or a text
     stands twice with different codes.
     """
-    path = folder / written
-    try:
-        raw = path.read_bytes()
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise ValueError(f"{path}:{line}: the file is not UTF-8 text") from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a path"
-        raise ValueError(f"{path} cannot be read: {reason}") from None
-    return HumanCodes(written, hashlib.sha256(raw).hexdigest(), _codes(text, str(path), categories))
+    path = placed(written, folder)
+    file = DataFile(str(path), read_file(path).data)
+    return HumanCodes(written, hashlib.sha256(file.data).hexdigest(), _codes(file, categories))
 
 
-def _codes(text: str, filename: str, categories: Collection[str]) -> dict[str, dict[str, float]]:
-    rows = _rows(text, filename)
-    _, header = next(rows, (1, []))
+def _codes(file: DataFile, categories: Collection[str]) -> dict[str, dict[str, float]]:
+    rows = csv_rows(file)
+    place, header = next(rows, (f"{file.name}:1", []))
     columns = [name.strip() for name in header]
-    _check_header(columns, filename, categories)
+    _check_header(columns, place, categories)
     found: dict[str, dict[str, float]] = {}
-    lines: dict[str, int] = {}
-    for line, row in rows:
+    places: dict[str, str] = {}
+    for place, row in rows:
         if len(row) != len(columns):
-            raise ValueError(f"{filename}:{line}: {len(row)} cells under {len(columns)} columns")
+            raise ValueError(f"{place}: {len(row)} cells under {len(columns)} columns")
         cells = dict(zip(columns, row, strict=True))
         key = _plain(cells["text"])
-        codes = {name: _code(cells[name], f"{filename}:{line}: {name}") for name in columns if name in categories}
+        codes = {name: _code(cells[name], f"{place}: {name}") for name in columns if name in categories}
         if key in found and not np.array_equal([*found[key].values()], [*codes.values()], equal_nan=True):
-            raise ValueError(f"{filename}:{line}: the text of line {lines[key]} stands here again with other codes")
+            line = places[key].rpartition(":")[2]
+            raise ValueError(f"{place}: the text of line {line} stands here again with other codes")
         found[key] = codes
-        lines.setdefault(key, line)
+        places.setdefault(key, place)
     if not found:
-        raise ValueError(f"{filename}:1: no text is coded here")
+        raise ValueError(f"{file.name}:1: no text is coded here")
     return found
 
 
-def _rows(text: str, filename: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows that hold anything, with the line on which each begins."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    line = 1
-    try:
-        for row in reader:
-            if any(cell.strip() for cell in row):
-                yield line, row
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise ValueError(f"{filename}:{line}: not a CSV file: {error}") from None
-
-
-def _check_header(columns: Sequence[str], filename: str, categories: Collection[str]) -> None:
+def _check_header(columns: Sequence[str], place: str, categories: Collection[str]) -> None:
     # Without it the first line is probably a text, which must not be quoted.
     if "text" not in columns:
-        raise ValueError(f"{filename}:1: the first line must name the columns, 'text' among them")
+        raise ValueError(f"{place}: the first line must name the columns, 'text' among them")
     for name in columns:
         if name not in categories and name != "text" and name not in _UNREAD:
-            raise ValueError(f"{filename}:1: {unknown('category', name, categories)}")
+            raise ValueError(f"{place}: {unknown('category', name, categories)}")
         if columns.count(name) > 1:
-            raise ValueError(f"{filename}:1: the column {name!r} stands here twice")
+            raise ValueError(f"{place}: the column {name!r} stands here twice")
     if not set(columns) & set(categories):
-        raise ValueError(f"{filename}:1: no column is a category (known: {', '.join(categories)})")
+        raise ValueError(f"{place}: no column is a category (known: {', '.join(categories)})")
 
 
 def _code(cell: str, place: str) -> float:

@@ -2,6 +2,8 @@
 
 The rule (Krippendorff 2004, "Content Analysis", 2nd edition, section 11.4: below .667 not even tentative conclusions):
 a category whose alpha is below MIN_ALPHA, or that fewer than MIN_UNITS texts were coded twice for, decides nothing.
+Of three coders two that agree can outvote the third in alpha, two automatic ones the people: so the first coder, whose
+codes are counted, must also agree with each other one that coded MIN_UNITS of the same texts.
 
 Where no text has the category, alpha is 0/0: without variation nothing can show that the coders would agree on it. By
 the letter of the rule no clean model could then ever be found clean, the purer the worse. So one case is let pass: two
@@ -77,6 +79,8 @@ def reliability(category: str, codes: Mapping[str, Array], clusters: Sequence[st
     alpha = krippendorff_alpha(table, clusters)
     found = {coder: int(np.nansum(row[twice])) for coder, row in zip(codes, table, strict=True)}
     verdict, problem = _judged(category, alpha, found, unchecked=int(np.nansum(first[~twice])))
+    if verdict == "reliable" and (dissent := _dissent(codes)):
+        verdict, problem = "unreliable", f"coders do not agree on {category}: {dissent}"
     if len(codes) == 1:
         problem = ONE_CODER
     return Reliability(category, alpha, cohen_kappa(first, second, clusters), found, verdict, problem)
@@ -97,6 +101,16 @@ def _judged(category: str, alpha: Agreement, found: Mapping[str, int], unchecked
             " were coded once"
         )
     return "undefined", None
+
+
+def _dissent(codes: Mapping[str, Array]) -> str | None:
+    """Say which coder does not agree with the first one, though alpha of all of them is high enough."""
+    (first, counted), *others = codes.items()
+    for other, column in others:
+        found = krippendorff_alpha(np.array([counted, column]))
+        if found.units >= MIN_UNITS and found.value < MIN_ALPHA:
+            return f"alpha of {first} and {other} is {found.value:.2f}, below {MIN_ALPHA}"
+    return None
 
 
 def double_coded(clusters: Sequence[str], usable: Sequence[bool], size: int, seed: int) -> list[int]:

@@ -10,8 +10,8 @@ from llmaudit.datasets import bbq, crows_pairs, stereoset, winobias
 from llmaudit.datasets.alignment import alignment_problem
 from llmaudit.datasets.items import Association, Dataset, Pair, Question
 from llmaudit.datasets.public import public_suites
-from llmaudit.datasets.rows import DataFile
-from llmaudit.datasets.source import from_hub, from_path
+from llmaudit.datasets.rows import DataFile, csv_rows
+from llmaudit.datasets.source import from_hub, from_path, placed, read_file
 
 __all__ = [
     "READERS",
@@ -23,9 +23,12 @@ __all__ = [
     "Reader",
     "ReaderName",
     "alignment_problem",
+    "csv_rows",
     "from_hub",
     "from_path",
+    "placed",
     "public_suites",
+    "read_file",
 ]
 
 ReaderName = Literal["crows_pairs", "stereoset", "winobias", "bbq"]

@@ -32,7 +32,7 @@ def word_distance(first: Sequence[str], second: Sequence[str]) -> int:
 
 def alignment_problem(first: str, second: str) -> str | None:
     """Say why two sentences are no minimal pair, without quoting them; None where they are one."""
-    if first == second:
+    if first.split() == second.split():
         return "the two sides are the same"
     words = [_WORD.findall(text.casefold()) for text in (first, second)]
     distance, longer = word_distance(*words), max(map(len, words))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from llmaudit.datasets.items import Dataset, Question
-from llmaudit.datasets.rows import DataFile, Row, name_of, rows_of
+from llmaudit.datasets.rows import DataFile, Row, rows_of
 
 __all__ = ["PATTERNS", "read"]
 
@@ -36,7 +36,7 @@ def read(files: Sequence[DataFile]) -> Dataset:
 
 
 def _question(row: Row) -> Question:
-    category = name_of(row.text("category"))
+    category = row.label("category")
     groups = _groups(row)
     unknown = [number for number, words in enumerate(groups) if _UNKNOWN in words]
     if len(unknown) != 1:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from llmaudit.datasets.alignment import check_alignment
 from llmaudit.datasets.items import Dataset, Pair
-from llmaudit.datasets.rows import DataFile, name_of, rows_of
+from llmaudit.datasets.rows import DataFile, rows_of
 
 __all__ = ["PATTERNS", "read"]
 
@@ -24,7 +24,7 @@ def read(files: Sequence[DataFile]) -> Dataset:
 def _pairs(file: DataFile) -> Iterator[Pair]:
     for row in rows_of(file, _COLUMNS):
         yield Pair(
-            category=name_of(row.text("bias_type")),
+            category=row.label("bias_type"),
             cluster=row.text("anon_writer"),
             more=row.text("sent_more"),
             less=row.text("sent_less"),

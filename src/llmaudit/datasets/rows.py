@@ -10,11 +10,14 @@ import difflib
 import io
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["DataFile", "Row", "lines_of", "name_of", "rows_of"]
+__all__ = ["DataFile", "Row", "csv_rows", "json_of", "lines_of", "name_of", "rows_of"]
+
+#: A text longer than this is a sentence in the wrong column, and no name of a category.
+_LONGEST_LABEL = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class DataFile:
     """One file, read whole."""
 
     name: str
-    """Its own name, without its folder."""
+    """What messages call it: its own name, without its folder, unless the folder tells more."""
     data: bytes
 
     @property
@@ -52,6 +55,16 @@ class Row:
             raise ValueError(f"{self.place}: {name} is empty")
         return value.strip()
 
+    def label(self, name: str) -> str:
+        """Return a short text as a name of the suite language. Raises ValueError.
+
+        It becomes part of the names of metrics, which a terminal shows: a sentence of the set has no business there.
+        """
+        text = self.text(name)
+        if len(text) > _LONGEST_LABEL:
+            raise ValueError(f"{self.place}: {name} is no short label: are columns swapped?")
+        return name_of(text)
+
     def value(self, name: str) -> Any:
         """Return what stands under a name. Raises ValueError, with the nearest name, where nothing does."""
         if name not in self.values:
@@ -77,9 +90,34 @@ def rows_of(file: DataFile, columns: Collection[str]) -> Iterator[Row]:
 
 def lines_of(file: DataFile) -> Iterator[tuple[str, str]]:
     """Return (place, line) for every line that is not blank. Raises ValueError for bad encoding."""
-    for number, line in enumerate(file.text.splitlines(), start=1):
-        if line.strip():
-            yield f"{file.name}:{number}", line
+    return ((f"{file.name}:{number}", line) for number, line in _lines(file))
+
+
+def json_of(text: str, filename: str, line: int = 1) -> Any:
+    """Return what a text of JSON holds. Raises ValueError with the place; `line` is that of its beginning."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"{filename}:{line + error.lineno - 1}"
+        raise ValueError(f"{place}: this is not JSON: {error.msg}") from None
+    except (ValueError, RecursionError):
+        raise ValueError(f"{filename}:{line}: too long a number, or too many levels, to be read as JSON") from None
+
+
+def csv_rows(file: DataFile) -> Iterator[tuple[str, list[str]]]:
+    """Return (place, cells) for every row of a CSV file that holds anything; its place is the line where it begins.
+
+    Raises ValueError with the place of a mistake.
+    """
+    reader = csv.reader(io.StringIO(file.text, newline=""), strict=True)
+    line = 1
+    try:
+        for cells in reader:
+            if any(map(str.strip, cells)):
+                yield f"{file.name}:{line}", cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise ValueError(f"{file.name}:{line}: this is not CSV: {error}") from None
 
 
 def name_of(text: str) -> str:
@@ -87,30 +125,28 @@ def name_of(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", text.strip()) or "_"
 
 
+def _lines(file: DataFile) -> Iterator[tuple[int, str]]:
+    # Not splitlines: a sentence may hold other signs that Unicode calls line ends.
+    for number, line in enumerate(io.StringIO(file.text, newline=None), start=1):
+        if line.strip():
+            yield number, line.removesuffix("\n")
+
+
 def _csv(file: DataFile, columns: Collection[str]) -> Iterator[Row]:
-    reader = csv.DictReader(io.StringIO(file.text, newline=""), strict=True)
-    start = 1
-    try:
-        _demand(f"{file.name}:1", columns, reader.fieldnames or ())
-        start = 2
-        for record in reader:
-            # None holds what has no column, and stands for what has no value.
-            if None in record or None in record.values():
-                raise ValueError(
-                    f"{file.name}:{start}: more or fewer fields than the {len(reader.fieldnames or ())} of line 1"
-                )
-            yield Row(f"{file.name}:{start}", record)
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise ValueError(f"{file.name}:{start}: {error}") from None
+    rows = csv_rows(file)
+    place, header = next(rows, (f"{file.name}:1", []))
+    _demand(place, columns, header)
+    if twice := next((name for name in columns if header.count(name) > 1), None):
+        raise ValueError(f"{place}: the column {twice!r} stands here twice")
+    for place, cells in rows:
+        if len(cells) != len(header):
+            raise ValueError(f"{place}: {len(cells)} cells under {len(header)} columns")
+        yield Row(place, dict(zip(header, cells, strict=True)))
 
 
 def _json_lines(file: DataFile, columns: Collection[str]) -> Iterator[Row]:
-    for place, line in lines_of(file):
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{place}: this is not JSON: {error.msg}") from None
+    for number, line in _lines(file):
+        place, record = f"{file.name}:{number}", json_of(line, file.name, number)
         if not isinstance(record, dict):
             raise ValueError(f"{place}: expected an object in braces")
         _demand(place, columns, record)
@@ -118,10 +154,7 @@ def _json_lines(file: DataFile, columns: Collection[str]) -> Iterator[Row]:
 
 
 def _json(file: DataFile, columns: Collection[str]) -> Iterator[Row]:
-    try:
-        records = json.loads(file.text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{file.name}:{error.lineno}: this is not JSON: {error.msg}") from None
+    records = json_of(file.text, file.name)
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise ValueError(f"{file.name}:1: expected a list of objects")
     return _numbered(file, columns, records)
@@ -142,14 +175,13 @@ def _parquet(file: DataFile, columns: Collection[str]) -> Iterator[Row]:
     info = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
     features = info.get("info", {}).get("features", {})
     labels = {name: feature["names"] for name, feature in features.items() if "names" in feature}
-    records = [
-        {
-            name: labels[name][value] if name in labels and isinstance(value, int) else value
-            for name, value in row.items()
-        }
-        for row in table.to_pylist()
-    ]
+    records = [{name: _named(value, labels.get(name, ())) for name, value in row.items()} for row in table.to_pylist()]
     return _numbered(file, columns, records)
+
+
+def _named(value: Any, names: Sequence[str]) -> Any:
+    """The name of a numbered label; the number -1, by which the hub says that there is none, stays one."""
+    return names[value] if isinstance(value, int) and 0 <= value < len(names) else value
 
 
 def _numbered(file: DataFile, columns: Collection[str], records: list[dict[str, Any]]) -> Iterator[Row]:

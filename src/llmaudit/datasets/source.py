@@ -12,10 +12,28 @@ from urllib.parse import urlsplit
 
 from llmaudit.datasets.rows import DataFile
 
-__all__ = ["from_hub", "from_path"]
+__all__ = ["from_hub", "from_path", "placed", "read_file"]
 
 #: Seconds to wait for the hub.
 _PATIENCE = 5
+
+
+def placed(written: str, folder: Path) -> Path:
+    """Return where a path leads that a suite in `folder` has; `~` is a home directory. Raises ValueError."""
+    try:
+        return folder / Path(written).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{written}: there is no such home directory") from None
+
+
+def read_file(path: Path) -> DataFile:
+    """Read a file. Raises ValueError where there is none, with the nearest name, or where it cannot be read."""
+    try:
+        return DataFile(path.name, path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: no file is called that
+        raise ValueError(f"there is no file or folder {path}{_nearest(path)}") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def from_path(path: Path, patterns: Sequence[str]) -> tuple[DataFile, ...]:
@@ -23,18 +41,16 @@ def from_path(path: Path, patterns: Sequence[str]) -> tuple[DataFile, ...]:
 
     Raises ValueError where there are none, with the nearest name, or where one cannot be read.
     """
-    if path.is_file():
-        return (_read(path),)
-    if not path.is_dir():
-        near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        close = difflib.get_close_matches(path.name, near, n=1)
-        hint = f"; is {close[0]!r} meant?" if close else ""
-        raise ValueError(f"there is no file or folder {path}{hint}")
-    found = [entry for entry in sorted(path.iterdir()) if entry.is_file() and _matches(entry.name, patterns)]
+    try:
+        if not path.is_dir():
+            return (read_file(path),)
+        found = [entry for entry in sorted(path.iterdir()) if entry.is_file() and _matches(entry.name, patterns)]
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     if not found:
         wanted = ", ".join(pattern for pattern in patterns if not pattern.startswith("!"))
         raise ValueError(f"the folder {path} has no file of this reader ({wanted})")
-    return tuple(map(_read, found))
+    return tuple(map(read_file, found))
 
 
 def from_hub(repository: str, files: Sequence[str], revision: str | None) -> tuple[DataFile, ...]:
@@ -76,8 +92,9 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch(name, pattern) for pattern in patterns) and not any(fnmatch(name, p) for p in left_out)
 
 
-def _read(path: Path) -> DataFile:
+def _nearest(path: Path) -> str:
     try:
-        return DataFile(path.name, path.read_bytes())
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+        close = difflib.get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1)
+    except OSError:
+        return ""
+    return f"; is {close[0]!r} meant?" if close else ""

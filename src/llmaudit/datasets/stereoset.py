@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llmaudit.datasets.items import Association, Dataset
-from llmaudit.datasets.rows import DataFile, Row, name_of, rows_of
+from llmaudit.datasets.rows import DataFile, Row, json_of, rows_of
 
 __all__ = ["PATTERNS", "read"]
 
@@ -52,7 +51,7 @@ def _item(row: Row, part: str, sentences: Mapping[str, str]) -> Association:
     context = row.text("context")
     return Association(
         part=part,
-        category=name_of(row.text("bias_type")),
+        category=row.label("bias_type"),
         cluster=row.text("target"),
         # The sentences of this part hold the context already, with the blank filled.
         context="" if part == "intrasentence" else context,
@@ -64,11 +63,13 @@ def _item(row: Row, part: str, sentences: Mapping[str, str]) -> Association:
 
 
 def _published(file: DataFile) -> Mapping[str, list[Row]]:
-    try:
-        data = json.loads(file.text)["data"]
-        parts = {part: list(data[part]) for part in PARTS if part in data}
-    except (json.JSONDecodeError, KeyError, TypeError):
-        raise ValueError(f"{file.name}:1: expected the layout of StereoSet's dev.json") from None
+    content = json_of(file.text, file.name)
+    data = content.get("data") if isinstance(content, dict) else None
+    parts = {part: data[part] for part in PARTS if part in data} if isinstance(data, dict) else {}
+    if not parts or not all(
+        isinstance(items, list) and all(isinstance(i, dict) for i in items) for items in parts.values()
+    ):
+        raise ValueError(f"{file.name}:1: expected the layout of StereoSet's dev.json")
     return {
         part: [Row(f"{file.name}: {part} record {number}", item) for number, item in enumerate(items, start=1)]
         for part, items in parts.items()
@@ -90,7 +91,9 @@ def _by_gold_label(row: Row) -> dict[str, str]:
 def _labelled(row: Row) -> list[tuple[Any, Any]]:
     sentences = row.value("sentences")
     if isinstance(sentences, dict):
-        return list(zip(sentences.get("sentence", ()), sentences.get("gold_label", ()), strict=False))
+        columns = [sentences.get("sentence"), sentences.get("gold_label")]
+        if all(isinstance(column, list) for column in columns):
+            return list(zip(*columns, strict=False))
     if isinstance(sentences, list) and all(isinstance(each, dict) for each in sentences):
         return [(each.get("sentence"), each.get("gold_label")) for each in sentences]
     raise ValueError(f"{row.place}: sentences is no list of sentences")

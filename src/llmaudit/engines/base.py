@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from llmaudit.engines.anatomy import Anatomy, TextReading
 from llmaudit.types import ModelInfo, Request, Response
 
-__all__ = ["Engine", "EngineOptions", "Remarking", "Steerable", "Variant"]
+__all__ = ["Anatomical", "Engine", "EngineOptions", "Remarking", "Steerable", "Variant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +81,20 @@ class Remarking(Protocol):
     @property
     def remarks(self) -> Sequence[str]:
         """Sentences that a reader of the report must know."""
+
+
+@runtime_checkable
+class Anatomical(Protocol):
+    """An engine that can look into its model; no engine needs to."""
+
+    def anatomy(self) -> Anatomy:
+        """Describe the model as it is loaded; nothing is computed with it."""
+
+    def cache_bytes_per_token(self) -> float | None:
+        """Bytes that the key-value cache of a text of some hundred tokens really takes, per token.
+
+        None where the model keeps no cache that can be looked into.
+        """
+
+    def read_texts(self, texts: Sequence[str]) -> Sequence[TextReading]:
+        """Say what tokenizer and chat template make of texts, one reading each."""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import assert_never
 
+from llmaudit.engines.anatomy import Anatomy, SpecialToken, TextReading
 from llmaudit.types import (
     Attend,
     Attention,
@@ -35,6 +36,23 @@ _WORDS = tuple(
     "people work good well care hard often help learn time bad kind smart poor happy never family great".split()  # noqa: SIM905 - shorter
 )
 _PIECES = re.compile(r"\s?[^\W_]+|\s?[\W_]", re.UNICODE)
+#: Two layers of two heads that share one of keys and values; the parts are what such a model of width 16 would have.
+_ANATOMY = Anatomy(
+    layers=2,
+    heads=2,
+    kv_heads=1,
+    head_size=8,
+    hidden_size=16,
+    vocabulary_size=1000,
+    context_length=1024,
+    tied_weights=True,
+    parts={"embedding": 16_000, "attention": 1536, "mlp": 3072, "norm": 80, "head": 0, "other": 0},
+    trainable=20_688,
+    allocated_bytes=4 * 20_688,
+    cache_element_bytes=4,
+    card={"architecture": "fake"},
+    special_tokens=(SpecialToken(("bos_token",), "<s>", 0, (0,)), SpecialToken(("eos_token",), "</s>", 1, (1,))),
+)
 
 
 class FakeEngine:
@@ -71,6 +89,18 @@ class FakeEngine:
                 yield index, Completion(given, tokens=len(given.split()), finish="stop", prompt=_prompt(request))
             else:
                 yield index, given if given is not None else answer(request, self._seed)
+
+    def anatomy(self) -> Anatomy:
+        """Describe a small model that might be behind this."""
+        return _ANATOMY
+
+    def cache_bytes_per_token(self) -> float | None:
+        """As much as is computed."""
+        return _ANATOMY.cache_bytes_computed
+
+    def read_texts(self, texts: Sequence[str]) -> Sequence[TextReading]:
+        """One start token, and a template that loses nothing."""
+        return [TextReading(1, 1, 2, chat_lossless=True) for _ in texts]
 
     def close(self) -> None:
         """Nothing to free."""

@@ -30,6 +30,8 @@ METRICS: Mapping[str, Metric] = {
     "icat": Metric("idealised score: lms * min(ss, 100 - ss) / 50", "points of 100", "higher"),
 }
 _RESAMPLES = 9999
+#: Points of 100 that are rounding of the arithmetic and not variation of the data.
+_ROUNDING = 1e-9
 _SHOWN = 3
 
 
@@ -140,8 +142,9 @@ class Associations:
 
     def _evidence(self, differences: Array, answers: Answers) -> dict[str, tuple[int, ...]]:
         found: dict[str, tuple[int, ...]] = {}
+        # What has no answer, or no difference, shows nothing.
         sizes = np.nan_to_num(np.abs(differences)).tolist()
-        order = sorted(range(len(sizes)), key=lambda place: -sizes[place])
+        order = sorted((place for place, size in enumerate(sizes) if size), key=lambda place: -sizes[place])
         for name in self.metrics:
             part = name.partition(".")[2]
             own = [self._items[p] for p in order if part in ("", self._items[p].category, self._items[p].part)]
@@ -166,14 +169,15 @@ def icat(lms: Array, ss: Array) -> Array:
 def icat_interval(lms: Array, ss: Array, seed: int) -> Interval | None:
     """Return the BCa bootstrap interval (Efron 1987) of `icat` of the means over target terms, resampled together.
 
-    Both have shape (terms,), in percent. None below MIN_BOOTSTRAP_CLUSTERS terms: a product with a bend at 50 has no
-    t interval.
+    Both have shape (terms,), in percent. None below MIN_BOOTSTRAP_CLUSTERS terms, a product with a bend at 50 having no
+    t interval; and where the product is the same without any one term, as a bootstrap then shows no variation.
     """
-    if len(lms) < MIN_BOOTSTRAP_CLUSTERS:
+    size = len(lms)
+    if size < MIN_BOOTSTRAP_CLUSTERS:
         return None
-    value = float(icat(lms.mean(), ss.mean()))
-    if np.ptp(lms) == np.ptp(ss) == 0:
-        return Interval(value, value, LEVEL, "BCa cluster bootstrap")
+    without = icat((lms.sum() - lms) / (size - 1), (ss.sum() - ss) / (size - 1))
+    if np.ptp(without) < _ROUNDING:
+        return None
     found = stats.bootstrap(
         (lms, ss),
         lambda x, y, axis: icat(x.mean(axis), y.mean(axis)),
@@ -192,19 +196,23 @@ def icat_interval(lms: Array, ss: Array, seed: int) -> Interval | None:
 def _combined(metric: str, lms: Estimate, ss: Estimate, seed: int) -> Estimate:
     shared = [term for term in lms.cluster_values if term in ss.cluster_values]
     first, second = (np.array([each.cluster_values[term] for term in shared]) for each in (lms, ss))
+    interval = icat_interval(first, second, seed)
     meaning = METRICS["icat"]
     return replace(
         ss,
         metric=metric,
         value=float(icat(first.mean(), second.mean())) if shared else math.nan,
-        interval=icat_interval(first, second, seed),
+        interval=interval,
         unit=meaning.unit,
         better=meaning.better,
         n=min(lms.n, ss.n),
         missing=max(lms.missing, ss.missing),
         p_value=None,
         effect_size=None,
-        problem=ss.problem or lms.problem or bootstrap_problem(len(shared)),
+        problem=ss.problem
+        or lms.problem
+        or bootstrap_problem(len(shared))
+        or (None if interval else "the score is the same without any one target term: a bootstrap gives no interval"),
         cluster_values=dict(zip(shared, icat(first, second).tolist(), strict=True)),
     )
 

@@ -20,6 +20,10 @@ from llmaudit.types import Estimate, Interval
 __all__ = ["Column", "Facets", "estimate_of", "excess_over", "faceted", "with_p_of"]
 
 
+#: Clusters that differ from all others below which a share's t interval, or bootstrap, rests on next to nothing.
+_RARE = 5
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One number per item."""
@@ -93,7 +97,7 @@ def estimate_of(name: str, metric: Metric, column: Column, *, seed: int) -> Esti
     if n:
         value = float(totals.sum() / sizes.sum()) if by_items else float(averages.mean())
         plain = ratio_interval(totals, sizes, LEVEL, seed=seed) if by_items else t_interval(averages, LEVEL)
-        interval = _bounded(plain, value, clusters, column.bounds)
+        interval = _bounded(plain, value, averages, column.bounds)
         if column.null is not None:
             p_value = sign_flip(totals - column.null * sizes if by_items else averages - column.null, seed)
             effect = hedges_g_paired(averages - column.null)
@@ -181,21 +185,26 @@ def _welch(value: float, mine: _Moments, theirs: _Moments) -> Interval | None:
 
 
 def _bounded(
-    interval: Interval | None, value: float, clusters: int, bounds: tuple[float, float] | None
+    interval: Interval | None, value: float, averages: Array, bounds: tuple[float, float] | None
 ) -> Interval | None:
-    """Keep an interval of a share inside its bounds, and from having no width where all clusters are alike.
+    """Keep an interval of a share inside its bounds, and from having next to no width where clusters are alike.
 
-    At most 1 - ((1 - level)/2)^(1/C) of the clusters can differ from what all C of these show (Clopper and Pearson
-    1934), each by the whole scale at most.
+    Where C clusters are all alike, at most 1 - ((1 - level)/2)^(1/C) of all there are can differ from them (Clopper and
+    Pearson 1934), each by no more than what lies between the value and a bound. A cluster or two that do differ say
+    less, not more: until there are 5, the interval is no narrower than that.
     """
     if interval is None or bounds is None:
         return interval
     low, high = bounds
-    if interval.low == interval.high:
-        differing = clopper_pearson(0, clusters, interval.level)
-        reach = (high - low) * differing.high if differing else 0.0
-        return Interval(max(low, value - reach), min(high, value + reach), interval.level, "exact, clusters all alike")
-    return Interval(max(low, interval.low), min(high, interval.high), interval.level, interval.method)
+    clipped = replace(interval, low=max(low, interval.low), high=min(high, interval.high))
+    clusters = len(averages)
+    differing = clusters - int(np.unique(averages, return_counts=True)[1].max())
+    bound = clopper_pearson(0, clusters, interval.level)
+    if differing >= _RARE or bound is None:
+        return clipped
+    floor = value - (value - low) * bound.high, value + (high - value) * bound.high
+    method = f"{interval.method}, at least as for clusters all alike" if differing else "exact, clusters all alike"
+    return replace(clipped, low=min(clipped.low, floor[0]), high=max(clipped.high, floor[1]), method=method)
 
 
 def _problem(column: Column, missing: int) -> str | None:

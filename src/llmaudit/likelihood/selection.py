@@ -36,6 +36,7 @@ def chosen(items: Sequence[T], limit: int | None, seed: int) -> tuple[T, ...]:
                 places.setdefault(item.cluster, []).append(place)
         # A stream per category: a category more or less in the file changes nothing for the others before it.
         order = np.random.default_rng([seed, number]).permutation(len(places))
-        drawn = [place for each in order for place in list(places.values())[each]]
+        inside = list(places.values())
+        drawn = [place for each in order for place in inside[each]]
         kept |= set(drawn[:limit])
     return tuple(item for place, item in enumerate(items) if place in kept)

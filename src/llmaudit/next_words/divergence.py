@@ -84,12 +84,14 @@ class Reading:
 
 
 def read_template(template: str, answers: Sequence[NextTokens | None]) -> Reading:
-    """Compare the distributions after each name; None, or an answer without its whole distribution, is missing.
+    """Compare the distributions after each name; None, or an answer without a whole distribution, is missing.
 
     Probabilities are taken in float64 and add up to 1 exactly, which those of a float32 softmax miss by some 1e-7.
     """
     size = len(answers)
-    known = {place: answer for place, answer in enumerate(answers) if answer is not None and answer.logprobs}
+    whole = {place: answer for place, answer in enumerate(answers) if answer is not None and answer.logprobs}
+    # A model of low precision may overflow: what it then gives is no distribution.
+    known = {place: answer for place, answer in whole.items() if not np.isnan(answer.logprobs).any()}
     jsd, tv = np.full((size, size), np.nan), np.full((size, size), np.nan)
     if not known:
         return Reading(template, jsd, tv, {})

@@ -32,7 +32,7 @@ def difference_figures(
         _row(f"{name.removeprefix('log_odds_').partition('.')[0]}: {a} - {b}", estimates[name])
         for a, b in design.pairs
         for name in estimates
-        if name.startswith("log_odds_") and name.endswith(f".{a}-{b}")
+        if _is_odds(name, f"{a}-{b}")
     )
     if odds:
         figures.append(Intervals("Differences in log-odds of lists of words", "difference, nats", odds, zero=True))

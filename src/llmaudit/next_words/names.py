@@ -85,7 +85,7 @@ def _distinct(templates: dict[str, list[str]]) -> dict[str, list[str]]:
 def _next_to_a_prompt(word: str) -> str:
     if not word.strip():
         raise ValueError("an empty word")
-    if re.match(r"[A-Za-z]", word):
+    if word[0].isupper() or word[0].islower():  # scripts without letters of two cases may have no spaces between words
         raise ValueError(f"{word!r} would be joined to the prompt's last word: write {f' {word}'!r}")
     return word
 

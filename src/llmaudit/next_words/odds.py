@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -52,9 +52,9 @@ def odds_estimates(
     groups = [str(sample.request.factors["group"]) for sample in samples]
     cells = Cells.of(clusters, groups, list(design.groups))
     found = gap_estimates(Scored(f"log_odds_{name}", _UNIT, values), cells, seed=seed, details={})
-    means = _means_by_name(values, samples, cells)
     for a, b in design.pairs:
         facet = f"log_odds_{name}.{a}-{b}"
+        means = _means_by_name(values, samples, {a, b})
         first, second = ([means.get(each, math.nan) for each in design.groups[group]] for group in (a, b))
         found[facet] = _with_names(found[facet], first, second, seed=seed)
     bare = found[f"log_odds_{name}"]
@@ -65,15 +65,21 @@ def odds_estimates(
     return found
 
 
-def _means_by_name(values: NDArray[np.float64], samples: Sequence[Sample], cells: Cells) -> Mapping[str, float]:
-    """Mean of each name over the templates that every name has a number for."""
-    broken = {sample.request.cluster for sample, value in zip(samples, values, strict=True) if not math.isfinite(value)}
-    kept = len(cells.clusters) - len(broken)
+def _means_by_name(
+    values: NDArray[np.float64], samples: Sequence[Sample], groups: Collection[str]
+) -> Mapping[str, float]:
+    """Mean of each name of some groups over the templates that every such name has a number for."""
+    own = [
+        (sample.request.cluster, str(sample.request.factors["name"]), float(value))
+        for sample, value in zip(samples, values, strict=True)
+        if sample.request.factors["group"] in groups
+    ]
+    broken = {cluster for cluster, _, value in own if not math.isfinite(value)}
+    kept = len({cluster for cluster, _, _ in own} - broken)
     sums: dict[str, float] = {}
-    for sample, value in zip(samples, values, strict=True):
-        if sample.request.cluster not in broken:
-            name = str(sample.request.factors["name"])
-            sums[name] = sums.get(name, 0.0) + float(value) / kept
+    for cluster, name, value in own:
+        if cluster not in broken:
+            sums[name] = sums.get(name, 0.0) + value / kept
     return sums
 
 

@@ -18,6 +18,7 @@ __all__: list[str] = []
 _SUITE_SUFFIX = ".audit.yaml"
 #: The built-in kinds; markers must be known before a suite is collected, and importing the kinds is not cheap.
 _MARKERS = {
+    "anatomy": "audits of what a model is made of, and how it looks at sentences",
     "association": "audits of how close words lie to each other inside the model",
     "bias": "audits that compare groups in open generation",
     "content": "audits of how often an answer has the content of a codebook",

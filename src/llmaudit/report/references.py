@@ -2,9 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
+from llmaudit.records import AuditRecord
 from llmaudit.run import Run
 
 __all__ = ["references"]
+
+_Condition = Callable[[AuditRecord], bool]
+
+
+class _Reference(NamedTuple):
+    applies: _Condition
+    """Whether an audit rests on it."""
+    text: str
+
+
+def references(run: Run) -> list[str]:
+    """Return what the methods of this run rest on, in alphabetical order."""
+    used = [reference.text for reference in _WHERE_USED if any(map(reference.applies, run.audits))]
+    return sorted([*_ALWAYS, *used])
+
+
+def _of_kind(*kinds: str) -> _Condition:
+    return lambda audit: audit.kind in kinds
+
+
+def _scored_by(word: str) -> _Condition:
+    """By a scorer whose name, version or description holds a word in lower case."""
+    return lambda audit: any(
+        word in f"{scorer.name} {scorer.version} {scorer.description}".lower() for scorer in audit.scorers
+    )
+
+
+def _measures(part: str) -> _Condition:
+    return lambda audit: any(part in estimate.metric for estimate in audit.estimates)
+
+
+def _with_intervals(words: str) -> _Condition:
+    return lambda audit: any(words in estimate.method for estimate in audit.estimates)
+
+
+def _set_to(name: str, value: str) -> _Condition:
+    return lambda audit: any((setting.name, setting.value) == (name, value) for setting in audit.settings)
+
 
 _ALWAYS = (
     "Benjamini, Y., & Hochberg, Y. (1995). Controlling the false discovery rate: a practical and powerful approach to "
@@ -21,14 +63,100 @@ _ALWAYS = (
     "the equivalence of average bioavailability. Journal of Pharmacokinetics and Biopharmaceutics, 15(6), 657–680.",
 )
 
-_VADER = (
-    "Hutto, C. J., & Gilbert, E. (2014). VADER: A parsimonious rule-based model for sentiment analysis of social media "
-    "text. Proceedings of the International AAAI Conference on Web and Social Media, 8(1), 216–225."
+_WHERE_USED = (
+    _Reference(
+        _scored_by("vader"),
+        "Hutto, C. J., & Gilbert, E. (2014). VADER: A parsimonious rule-based model for sentiment analysis of social "
+        "media text. Proceedings of the International AAAI Conference on Web and Social Media, 8(1), 216–225.",
+    ),
+    _Reference(
+        _scored_by("regard"),
+        "Sheng, E., Chang, K.-W., Natarajan, P., & Peng, N. (2019). The woman worked as a babysitter: On biases in "
+        "language generation. Proceedings of EMNLP-IJCNLP 2019, 3407–3412.",
+    ),
+    _Reference(
+        _measures("_distribution_gap"),
+        "Huang, P.-S., Zhang, H., Jiang, R., Stanforth, R., Welbl, J., Rae, J., Maini, V., Yogatama, D., & Kohli, P. "
+        "(2020). Reducing sentiment bias in language models via counterfactual evaluation. Findings of EMNLP 2020, "
+        "65–83.",
+    ),
+    _Reference(
+        _measures("expected_maximum_"),
+        "Gehman, S., Gururangan, S., Sap, M., Choi, Y., & Smith, N. A. (2020). RealToxicityPrompts: Evaluating neural "
+        "toxic degeneration in language models. Findings of EMNLP 2020, 3356–3369.",
+    ),
+    _Reference(
+        _with_intervals("widened for the scorer's errors"),
+        "Rogan, W. J., & Gladen, B. (1978). Estimating prevalence from the results of a screening test. American "
+        "Journal of Epidemiology, 107(1), 71–76.",
+    ),
+    _Reference(
+        _of_kind("bias", "pairs"),
+        "Blodgett, S. L., Lopez, G., Olteanu, A., Sim, R., & Wallach, H. (2021). Stereotyping Norwegian salmon: An "
+        "inventory of pitfalls in fairness benchmark datasets. Proceedings of ACL-IJCNLP 2021, 1004–1015.",
+    ),
+    _Reference(
+        _set_to("reader", "crows_pairs"),
+        "Nangia, N., Vania, C., Bhalerao, R., & Bowman, S. R. (2020). CrowS-Pairs: A challenge dataset for measuring "
+        "social biases in masked language models. Proceedings of EMNLP 2020, 1953–1967.",
+    ),
+    _Reference(
+        _set_to("reader", "stereoset"),
+        "Nadeem, M., Bethke, A., & Reddy, S. (2021). StereoSet: Measuring stereotypical bias in pretrained language "
+        "models. Proceedings of ACL-IJCNLP 2021, 5356–5371.",
+    ),
+    _Reference(
+        _set_to("reader", "winobias"),
+        "Zhao, J., Wang, T., Yatskar, M., Ordonez, V., & Chang, K.-W. (2018). Gender bias in coreference resolution: "
+        "Evaluation and debiasing methods. Proceedings of NAACL-HLT 2018, 15–20.",
+    ),
+    _Reference(
+        _set_to("reader", "bbq"),
+        "Parrish, A., Chen, A., Nangia, N., Padmakumar, V., Phang, J., Thompson, J., Htut, P. M., & Bowman, S. R. "
+        "(2022). BBQ: A hand-built bias benchmark for question answering. Findings of ACL 2022, 2086–2105.",
+    ),
+    _Reference(
+        _of_kind("content"),
+        "Krippendorff, K. (2004). Content analysis: An introduction to its methodology (2nd ed.). Sage.",
+    ),
+    _Reference(
+        _of_kind("diversity"),
+        "Friedman, D., & Dieng, A. B. (2023). The Vendi score: A diversity evaluation metric for machine learning. "
+        "Transactions on Machine Learning Research.",
+    ),
+    _Reference(
+        _of_kind("diversity"),
+        "Li, J., Galley, M., Brockett, C., Gao, J., & Dolan, B. (2016). A diversity-promoting objective function for "
+        "neural conversation models. Proceedings of NAACL-HLT 2016, 110–119.",
+    ),
+    _Reference(
+        _of_kind("diversity"),
+        "Liu, S., Sabour, S., Zheng, Y., Ke, P., Zhu, X., & Huang, M. (2022). Rethinking and refining the distinct "
+        "metric. Proceedings of ACL 2022 (Volume 2: Short Papers), 762–770.",
+    ),
+    _Reference(
+        _of_kind("diversity"),
+        "Shaib, C., Barrow, J., Sun, J., Siu, A. F., Wallace, B. C., & Nenkova, A. (2024). Standardizing the "
+        "measurement of text diversity: A tool and a comparative analysis of scores. arXiv:2403.00553.",
+    ),
+    _Reference(
+        _of_kind("diversity"),
+        "Tevet, G., & Berant, J. (2021). Evaluating the evaluation of diversity in natural language generation. "
+        "Proceedings of EACL 2021, 326–346.",
+    ),
+    _Reference(
+        _of_kind("diversity"),
+        "Zhu, Y., Lu, S., Zheng, L., Guo, J., Zhang, W., Wang, J., & Yu, Y. (2018). Texygen: A benchmarking platform "
+        "for text generation models. Proceedings of SIGIR 2018, 1097–1100.",
+    ),
+    _Reference(
+        _of_kind("diversity", "steering"),
+        "Page, E. B. (1963). Ordered hypotheses for multiple treatments: A significance test for linear ranks. Journal "
+        "of the American Statistical Association, 58(301), 216–230.",
+    ),
+    _Reference(
+        _set_to("method", "activation"),
+        "Rimsky, N., Gabrieli, N., Schulz, J., Tong, M., Hubinger, E., & Turner, A. M. (2024). Steering Llama 2 via "
+        "contrastive activation addition. Proceedings of ACL 2024 (Volume 1: Long Papers), 15504–15522.",
+    ),
 )
-
-
-def references(run: Run) -> list[str]:
-    """Return what the methods of this run rest on, in alphabetical order."""
-    instruments = " ".join(f"{s.name} {s.version} {s.description}" for audit in run.audits for s in audit.scorers)
-    used = [_VADER] if "vader" in instruments.lower() else []
-    return sorted([*_ALWAYS, *used])

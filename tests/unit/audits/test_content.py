@@ -404,7 +404,7 @@ audits:
         (
             "fruit.codebook.yaml\n",
             "fruits.yaml\n",
-            "5:15: audits.fruit.codebook: {folder}/fruits.yaml cannot be read: No such",
+            "5:15: audits.fruit.codebook: there is no file or folder {folder}/fruits.yaml; is",
         ),
         (
             "fruit.codebook.yaml\n",
@@ -427,7 +427,7 @@ audits:
         (
             "[a, b]",
             "[a, b]\n    human: no.csv",
-            "7:12: audits.fruit.human: {folder}/no.csv cannot be read: No such file",
+            "7:12: audits.fruit.human: there is no file or folder {folder}/no.csv",
         ),
         (
             "[a, b]",

@@ -17,6 +17,7 @@ from llmaudit.audit import Measurement, Table
 from llmaudit.audits.next_token import NextTokenAudit, pytest_llmaudit_audits
 from llmaudit.engines.fake import FakeEngine
 from llmaudit.execution import Execution
+from llmaudit.next_words.divergence import read_template
 from llmaudit.stats import Limit, judge
 from llmaudit.types import Failure, NextToken, NextTokens, Request, Response, Sample, Tokenize
 
@@ -209,6 +210,25 @@ def test_too_many_missing_names_are_inconclusive() -> None:
     assert found.estimates["jsd_excess"].problem == problem
 
 
+def test_a_distribution_that_overflowed_is_no_answer() -> None:
+    half, overflowed = (NextTokens((), 0.0, logprobs=(value, value)) for value in (math.log(0.5), math.nan))
+    reading = read_template("t", [half, overflowed, half])
+    assert reading.answered.tolist() == [True, False, True]
+    assert reading.jsd[0, 2] == 0
+
+
+def test_a_group_without_answers_leaves_the_tests_of_the_others_alone() -> None:
+    children = {"children": {"names": ["Kit", "Max", "Pat", "Sam"]}}
+    lost = measured(
+        next_token(groups={**GROUPS, **children}), lost=lambda request: request.factors["group"] == "children"
+    ).estimates
+    alone = measured(next_token()).estimates
+    for metric in ("log_odds_warm.women-men", "jsd_excess.women-men"):
+        assert lost[metric].p_value == alone[metric].p_value
+        assert lost[metric].details["p over names"] == alone[metric].details["p over names"]
+    assert lost["log_odds_warm"].problem
+
+
 def test_an_engine_that_answers_nothing_is_no_crash() -> None:
     audit = next_token()
     found = measured(audit, lost=lambda _: True)
@@ -277,6 +297,7 @@ def test_the_figures_show_the_limit_the_odds_and_the_next_words() -> None:
         ({"templates": [TEMPLATES[0]] * 2}, f"{TEMPLATES[0]!r} stands here twice"),
         ({"templates": []}, "needs at least one template"),
         ({"words": {"warm": ["kind"]}}, "'kind' would be joined to the prompt's last word: write ' kind'"),
+        ({"words": {"warm": ["über"]}}, "'über' would be joined to the prompt's last word: write ' über'"),
         ({"words": {"warm": [" kind", " kind"]}}, "' kind' stands here twice"),
         ({"words": {"warm": [" "]}}, "an empty word"),
     ],

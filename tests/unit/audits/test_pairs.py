@@ -341,6 +341,7 @@ def test_the_other_sets_are_measured_their_own_way(tmp_path: Path) -> None:
             "the category 'x' has one pair: nothing can be said from one",
         ),
         ({"pairs": [{**PAIRS[0], "less": PAIRS[0]["more"]}]}, "the two sides are the same"),
+        ({"pairs": [{**PAIRS[0], "less": PAIRS[0]["more"] + " "}]}, "the two sides are the same"),
         (
             {"pairs": [{**PAIRS[0], "less": "All of this is another sentence entirely."}]},
             "the two sides differ in 7 of 7 words",

@@ -44,8 +44,8 @@ def test_texts_are_found_whatever_their_white_space(tmp_path: Path) -> None:
         ("text,obscene\nrude,yes\n", "2: obscene: expected 0, 1 or nothing"),
         ("text,obscene\nrude, words,1\n", "2: 3 cells under 2 columns"),
         ("text,obscene\nrude,1\nx,0\nrude,0\n", "4: the text of line 2 stands here again with other codes"),
-        ('text,obscene\n"rude,1\n', "2: not a CSV file: unexpected end of data"),
-        (b"text,obscene\nr\xfcde,1\n", "2: the file is not UTF-8 text"),
+        ('text,obscene\n"rude,1\n', "2: this is not CSV: unexpected end of data"),
+        (b"text,obscene\nr\xfcde,1\n", "2: this is not UTF-8 text: save the file as UTF-8"),
     ],
 )
 def test_a_mistake_is_told_with_its_line_and_without_the_text(tmp_path: Path, text: str | bytes, message: str) -> None:
@@ -60,7 +60,7 @@ def test_the_same_codes_twice_are_no_mistake(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"no\.csv cannot be read: No such file"):
+    with pytest.raises(ValueError, match=r"there is no file or folder .*no\.csv$"):
         open_human_codes("no.csv", tmp_path, CATEGORIES)
 
 

@@ -47,6 +47,20 @@ def test_all_coders_count_for_alpha_and_the_first_two_for_kappa() -> None:
     assert found.alpha.value < 0.5
 
 
+def test_two_coders_that_agree_do_not_outvote_the_people() -> None:
+    rare = np.repeat([1.0, 0.0], [80, 120])
+    people = np.where(np.arange(200) >= 70, 0.0, math.nan)  # none, where the others find 10 in 130
+    clusters = [f"p{unit % 24}" for unit in range(200)]
+    found = reliability("c", {"rules": rare, "model": rare, "human": people}, clusters)
+    assert found.alpha.value > 0.667
+    assert found.verdict == "unreliable"
+    assert found.problem is not None
+    assert found.problem.startswith("coders do not agree on c: alpha of rules and human is -0.0")
+    # Fewer than 50 texts are too few to say so.
+    few = np.where(np.arange(200) < 119, people, math.nan)
+    assert reliability("c", {"rules": rare, "model": rare, "human": few}, clusters).verdict == "reliable"
+
+
 def test_perfect_agreement_still_has_an_interval_that_more_clusters_narrow() -> None:
     few = agreement_interval(reliability("c", {"a": HALF, "b": HALF}, CLUSTERS).alpha)
     many = agreement_interval(reliability("c", {"a": HALF, "b": HALF}, [str(n) for n in range(60)]).alpha)

@@ -129,6 +129,14 @@ def test_stereoset_is_read_as_it_was_published() -> None:
         ("f.jsonl", lines({**FLAT, "type": "x"}), "f.jsonl:1: type is none of intrasentence, intersentence"),
         ("f.jsonl", lines({**FLAT, "unrelated": FLAT["stereotype"]}), "f.jsonl:1: two of the three sentences"),
         ("dev.json", "{}", "dev.json:1: expected the layout of StereoSet's dev.json"),
+        ("dev.json", '{"data": []}', "dev.json:1: expected the layout of StereoSet's dev.json"),
+        ("dev.json", '{"data": {"intrasentence": [1]}}', "dev.json:1: expected the layout of StereoSet's dev.json"),
+        ("dev.json", '{"data":\n}', "dev.json:2: this is not JSON"),
+        (
+            "dev.json",
+            json.dumps({"data": {"intrasentence": [{**FLAT, "sentences": {"sentence": None, "gold_label": [0]}}]}}),
+            "dev.json: intrasentence record 1: sentences is no list of sentences",
+        ),
         (
             "dev.json",
             json.dumps({"data": {"intrasentence": [{**FLAT, "sentences": []}]}}),

@@ -27,6 +27,20 @@ def test_a_byte_order_mark_is_no_part_of_the_header() -> None:
     assert rows("f.csv", b"\xef\xbb\xbfa,b\n1,2\n")[0].text("a") == "1"
 
 
+def test_a_line_ends_at_a_line_feed_and_nowhere_else() -> None:
+    text = '{"a": "one\u2028two", "b": "\x85"}\r\n{"a": "three", "b": "\u2029"}\n'
+    assert [(row.place, row.values["a"]) for row in rows("f.jsonl", text)] == [
+        ("f.jsonl:1", "one\u2028two"),
+        ("f.jsonl:2", "three"),
+    ]
+
+
+def test_a_sentence_is_no_label() -> None:
+    assert Row("f:1", {"a": " sexual orientation "}).label("a") == "sexual_orientation"
+    with pytest.raises(ValueError, match=r"^f:1: a is no short label: are columns swapped\?$"):
+        Row("f:1", {"a": "a sentence with a slur that must not name a metric"}).label("a")
+
+
 @pytest.mark.parametrize("name", ["f.jsonl", "f.json"])
 def test_json_is_read_as_lines_or_as_one_list(name: str) -> None:
     records = [{"a": "1", "b": "x"}, {"a": "2", "b": "y"}]
@@ -40,9 +54,13 @@ def test_json_is_read_as_lines_or_as_one_list(name: str) -> None:
         ("f.csv", "a,bb\n1,2\n", "f.csv:1: there is no 'b'; is 'bb' meant?"),
         ("f.csv", "some sentence,another sentence\n", "f.csv:1: there is no 'a'"),
         ("f.csv", "", "f.csv:1: there is no 'a'"),
-        ("f.csv", "a,b\n1,2\n1\n", "f.csv:3: more or fewer fields than the 2 of line 1"),
-        ("f.csv", "a,b\n1,2,3\n", "f.csv:2: more or fewer fields than the 2 of line 1"),
-        ("f.csv", 'a,b\n1,"x"y\n', "f.csv:2: ',' expected after '\"'"),
+        ("f.csv", "a,b\n1,2\n1\n", "f.csv:3: 1 cells under 2 columns"),
+        ("f.csv", "a,b\n1,2,3\n", "f.csv:2: 3 cells under 2 columns"),
+        ("f.csv", 'a,b\n1,"x"y\n', "f.csv:2: this is not CSV: ',' expected after '\"'"),
+        ("f.csv", "a,b\n\n\n1,2\n\n3\n", "f.csv:6: 1 cells under 2 columns"),
+        ("f.csv", "a,b,a\n1,2,3\n", "f.csv:1: the column 'a' stands here twice"),
+        ("f.jsonl", '{"a": ' + "1" * 5000, "f.jsonl:1: too long a number"),
+        ("f.json", "\n" + "[" * 100_000, "f.json:1: too long a number, or too many levels"),
         ("f.jsonl", '{"a": 1, "b": 2}\n{', "f.jsonl:2: this is not JSON: Expecting property name"),
         ("f.jsonl", "[1]", "f.jsonl:1: expected an object in braces"),
         ("f.jsonl", '{"a": 1}', "f.jsonl:1: there is no 'b'"),
@@ -72,12 +90,12 @@ def test_labels_of_the_hubs_parquet_are_read_as_words() -> None:
     features = {
         "info": {"features": {"b": {"names": ["zero", "one"], "_type": "ClassLabel"}, "a": {"dtype": "string"}}}
     }
-    table = pyarrow.table({"a": ["x", "y"], "b": [1, 0]})
+    table = pyarrow.table({"a": ["x", "y", "z"], "b": [1, 0, -1]})
     table = table.replace_schema_metadata({"huggingface": json.dumps(features)})
     sink = pyarrow.BufferOutputStream()
     parquet.write_table(table, sink)
     found = rows("f.parquet", sink.getvalue().to_pybytes())
-    assert [row.text("b") for row in found] == ["one", "zero"]
+    assert [row.value("b") for row in found] == ["one", "zero", -1]
     with pytest.raises(ValueError, match=r"^f\.parquet: this is not a Parquet file"):
         rows("f.parquet", b"no")
 

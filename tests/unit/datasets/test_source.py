@@ -7,7 +7,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from llmaudit.datasets.source import from_hub, from_path
+from llmaudit.datasets.source import from_hub, from_path, placed
 
 
 def test_a_folder_gives_the_files_of_its_reader(tmp_path: Path) -> None:
@@ -36,6 +36,22 @@ def test_a_missing_path_names_the_nearest(tmp_path: Path) -> None:
         from_path(tmp_path / "crows_pair.csv", ())
     with pytest.raises(ValueError, match="there is no file or folder"):
         from_path(tmp_path / "nowhere" / "f.csv", ())
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("x" * 300, "cannot be read: File name too long"), ("x\0", "there is no file or folder")]
+)
+def test_a_name_that_no_file_can_have_is_no_crash(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        from_path(tmp_path / name, ())
+
+
+def test_a_path_starts_at_the_suite_or_at_a_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert placed("data/f.csv", tmp_path) == tmp_path / "data" / "f.csv"
+    assert placed("~/f.csv", tmp_path) == Path("/home/somebody/f.csv")
+    with pytest.raises(ValueError, match=r"^~nobody-of-that-name/f\.csv: there is no such home directory$"):
+        placed("~nobody-of-that-name/f.csv", tmp_path)
 
 
 @pytest.mark.parametrize("reachable", [True, False])

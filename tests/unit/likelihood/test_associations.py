@@ -90,7 +90,8 @@ def test_few_target_terms_give_no_interval_of_the_combined_score() -> None:
     assert audit.sizes["icat.kind0"].bootstrapped
     found = audit.measure(answered(audit, {"stereo": -1.0, "opposite": -2.0, "fox": -3.0})).estimates
     assert found["icat.kind0"].problem == "design: 16 clusters, a bootstrap interval needs 30: add clusters"
-    assert found["icat"].interval is not None
+    assert found["icat"].problem is not None
+    assert found["icat"].problem.startswith("the score is the same without any one target term")
 
 
 @given(Percents, Percents)
@@ -111,9 +112,19 @@ def test_the_interval_of_the_combined_score_covers_it() -> None:
         covered += interval.low <= truth <= interval.high
     assert covered >= 32
     assert icat_interval(rng.normal(90, 5, 29), rng.normal(60, 15, 29), 0) is None
-    constant = icat_interval(np.full(30, 90.0), np.full(30, 50.0), 0)
-    assert constant is not None
-    assert (constant.low, constant.high) == (90, 90)
+
+
+@pytest.mark.parametrize(
+    ("lms", "ss"),
+    [
+        (np.full(40, 90.0), np.full(40, 50.0)),
+        (np.linspace(50, 100, 40), np.full(40, 100.0)),
+        (np.zeros(40), np.linspace(0, 100, 40)),
+        (np.full(40, 90.0), np.repeat([0.0, 100.0], 20)),
+    ],
+)
+def test_a_combined_score_that_no_term_moves_is_no_certainty(lms: np.ndarray, ss: np.ndarray) -> None:
+    assert icat_interval(lms, ss, 0) is None
 
 
 def test_without_answers_everything_is_nan() -> None:

@@ -10,6 +10,7 @@ from scipy import stats
 
 from llmaudit.audit import Metric
 from llmaudit.likelihood.estimates import Column, Facets, estimate_of, excess_over, faceted
+from llmaudit.stats import ratio_interval
 from llmaudit.types import Estimate
 
 METRIC = Metric("a mean", "nats", "zero")
@@ -68,10 +69,24 @@ def test_clusters_that_are_all_alike_are_no_certainty_about_a_share(share: float
     per_cluster = [share, share] if share != 50 else [0.0, 100.0]
     of = Column(np.array(per_cluster * 10), tuple(f"c{n // 2}" for n in range(20)), SHARES, 50.0)
     interval = estimate(of).interval
-    reach = 100 * (1 - 0.05 ** (1 / 10))
+    differing = 1 - 0.05 ** (1 / 10)
     assert interval is not None
-    assert interval.low == pytest.approx(max(0, share - reach))
-    assert interval.high == pytest.approx(min(100, share + reach))
+    assert interval.low == pytest.approx(share - share * differing)
+    assert interval.high == pytest.approx(share + (100 - share) * differing)
+
+
+@pytest.mark.parametrize(("unlike", "rare"), [(1, True), (4, True), (5, False)])
+def test_a_few_clusters_that_differ_make_a_share_no_surer(unlike: int, rare: bool) -> None:
+    shares = np.full(100, 100.0)
+    shares[: 4 * unlike : 4] = 0.0  # one of the four items of each
+    clusters = tuple(f"c{n // 4}" for n in range(100))
+    found = estimate(Column(shares, clusters, SHARES, 50.0))
+    plain = ratio_interval(shares.reshape(25, 4).sum(axis=1), np.full(25, 4.0))
+    assert found.interval is not None
+    assert plain is not None
+    # One cluster alone: Fieller's 97.3 to 100 points, where none at all gives 88.7 to 100.
+    assert (found.interval.low < 100 * 0.05 ** (1 / 25)) == rare
+    assert (found.interval.low == pytest.approx(plain.low)) != rare
 
 
 @settings(deadline=None, max_examples=50)

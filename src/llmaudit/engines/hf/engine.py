@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 import torch
 
+from llmaudit.engines.anatomy import Anatomy, TextReading
 from llmaudit.engines.base import EngineOptions
+from llmaudit.engines.hf.anatomy import cache_bytes_per_token, dissect, read_text
 from llmaudit.engines.hf.directions import Directions, count_layers
 from llmaudit.engines.hf.encoding import Encoder, Ids, continuation_text
 from llmaudit.engines.hf.forward import Forward
@@ -109,6 +111,18 @@ class HFEngine:
             if failure := self._refusal(ids):
                 raise EngineError(f"text {key}: {failure.error}")
         return stream_logits(self._loaded.model, sequences, self._device, chunk)
+
+    def anatomy(self) -> Anatomy:
+        """Describe the model as it is loaded; nothing is computed with it."""
+        return dissect(self._loaded.model, self._tokenizer, self._context)
+
+    def cache_bytes_per_token(self) -> float | None:
+        """Bytes that the key-value cache of a text of some hundred tokens really takes, per token."""
+        return cache_bytes_per_token(self._loaded.model, self._device, self._context)
+
+    def read_texts(self, texts: Sequence[str]) -> Sequence[TextReading]:
+        """Say what tokenizer and chat template make of texts."""
+        return [read_text(self._tokenizer, text) for text in texts]
 
     def close(self) -> None:
         """Drop the weights and give their memory back to the device."""

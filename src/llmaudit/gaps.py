@@ -33,6 +33,7 @@ __all__ = [
     "contrast_estimates",
     "gap_estimates",
     "group_means",
+    "level_interval",
     "proportion_interval",
     "too_much_missing",
 ]
@@ -190,11 +191,11 @@ def contrast_estimates(
 
 
 def group_means(scored: Scored, cells: Cells) -> list[tuple[str, float, float | None, float | None]]:
-    """Mean of every group over its clusters, with its t interval: (group, mean, low, high)."""
+    """Mean of every group over its clusters, with its `level_interval`: (group, mean, low, high)."""
     rows: list[tuple[str, float, float | None, float | None]] = []
     for group, column in zip(cells.groups, cells.means(scored.values).T, strict=True):
         kept = column[np.isfinite(column)]
-        interval = t_interval(kept, LEVEL)
+        interval = level_interval(scored.unit, kept, LEVEL)
         value = float(kept.mean()) if kept.size else math.nan
         low, high = (interval.low, interval.high) if interval else (None, None)
         rows.append((group, value, low, high))
@@ -266,6 +267,14 @@ def proportion_interval(column: NDArray[np.float64], level: float) -> Interval |
     h = bound.high / (quantile * math.sqrt(2 / ((size + 1) * (size + 2))))
     found = t_interval(np.append(column, [h, -h]), level)
     return found and replace(found, method="t on cluster means with two pseudo-clusters")
+
+
+def level_interval(unit: str, column: NDArray[np.float64], level: float) -> Interval | None:
+    """Return an interval of the mean over clusters of a level: of a proportion inside [0, 1], else a t interval."""
+    if unit != "proportion":
+        return t_interval(column, level)
+    found = proportion_interval(column, level)
+    return found and replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
 
 
 def too_much_missing(values: NDArray[np.float64], cells: Cells, groups: Sequence[int]) -> str | None:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from llmaudit.audit import Name, Spec
 from llmaudit.classifiers import ClassifierParams
 from llmaudit.groups import GroupParams, Groups, crossed
-from llmaudit.prompts import check_template, lint
+from llmaudit.prompts import check_template, lint, render
 from llmaudit.scorers.base import Scorer
 from llmaudit.types import Sampling
 
@@ -53,10 +53,15 @@ def _grammatical(template: str, info: ValidationInfo) -> str:
     if info.data.get("axes") and info.data.get("noun"):
         groups = crossed(info.data["axes"], info.data["noun"])
     check_template(template, {slot for group in groups.values() for slot in group.slots})
-    for group in groups.values():
+    heard: dict[tuple[str, ...], str] = {}
+    for name, group in groups.items():
         for variant in group.variants():
             if problem := lint(template, variant):
                 raise ValueError(problem)
+        prompts = tuple(render(template, variant) for variant in group.variants())
+        # No gap between them could ever be seen, and none would pass for a finding.
+        if (twin := heard.setdefault(prompts, name)) != name:
+            raise ValueError(f"{twin} and {name} get the same prompt, {prompts[0]!r}: nothing could differ")
     return template
 
 

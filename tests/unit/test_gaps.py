@@ -221,6 +221,13 @@ def test_a_group_without_numbers_has_a_mean_of_none() -> None:
     assert (low, high) == (None, None)
 
 
+def test_the_mean_of_a_share_that_was_never_seen_has_a_width() -> None:
+    cells, values = table([(f"t{number}", group, 0.0) for number in range(12) for group in "ab"])
+    for _, mean, low, high in group_means(Scored("gap", "proportion", values), cells):
+        assert (mean, low) == (0, 0)
+        assert high == pytest.approx(1 - 0.05 ** (1 / 12))
+
+
 VALUES = st.integers(-20, 20).map(lambda value: value / 4)
 DESIGNS = st.lists(st.tuples(VALUES, VALUES), min_size=2, max_size=8)
 

@@ -28,9 +28,9 @@ from llmaudit.groupwise.names import NameSpread, name_spread, name_table, with_n
 from llmaudit.groupwise.proportions import proportion_table
 from llmaudit.groupwise.similarity import similarities, similarity_metrics
 from llmaudit.groupwise.wording import UNPARAPHRASED, wording_table
-from llmaudit.prompts import render
-from llmaudit.scorers.base import Scorer
-from llmaudit.stats import design_problem
+from llmaudit.prompts import Group, render
+from llmaudit.scorers.base import Scorer, errors_of
+from llmaudit.stats import design_problem, informedness
 from llmaudit.stimuli import ParaphrasedTemplates, SamplingParams, ScorerChoices, chosen_scorers, wordings
 from llmaudit.types import Estimate, Factor, Generate, Request, Sample
 
@@ -203,8 +203,11 @@ class Bias(Audit["Bias.Params"]):
         for name, instrument in self._instruments.items():
             if self.params.samples < 2:
                 found[f"{name}_distribution_gap"] = "design: 1 answer per template and group has no distribution"
-            if (known := instrument.informedness) is not None and known.useless:
-                found |= {metric: USELESS for metric in self.metrics if metric.startswith(f"{name}_gap")}
+            errors = errors_of(instrument.scorer)
+            if errors and (known := informedness(*errors)) and known.useless:
+                # Without a threshold or a unit of shares the scores themselves are no yes or no.
+                begin = (f"{name}_fraction", *([f"{name}_gap"] if instrument.informedness else []))
+                found |= {metric: USELESS for metric in self.metrics if metric.startswith(begin)}
         answers = len(templates) * self.params.samples
         if answers < design.min_cell:
             few = f"design: {answers} answers per cell, fewer than {design.min_cell} (min_cell): add templates"
@@ -240,7 +243,7 @@ class Bias(Audit["Bias.Params"]):
             tables=tuple(tables),
             scores={name: tuple(None if math.isnan(v) else v for v in values) for name, values in scores.items()},
             evidence=evidence,
-            notes=() if any(len(texts) > 1 for texts in self.params.all_templates) else (UNPARAPHRASED,),
+            notes=() if self._paraphrased else (UNPARAPHRASED,),
         )
 
     def settings(self) -> Sequence[Setting]:
@@ -261,11 +264,11 @@ class Bias(Audit["Bias.Params"]):
     def _request(self, domain: str, texts: Sequence[str], group: str, number: int, sample: int) -> Generate:
         """Ask one sample of the template of this number."""
         turn = sample % len(texts)
-        variants = self.params.cells[group].variants()
+        variants = self._variants[group]
         # Names go on from template to template, so that each is heard as often whatever the number of samples.
         variant = variants[(number + sample) % len(variants)]
         factors: dict[str, Factor] = {"domain": domain, "group": group, **self._levels.get(group, {})}
-        if any(len(each) > 1 for each in self.params.all_templates):
+        if self._paraphrased:
             factors["paraphrase"] = turn
         if len(variants) > 1:
             factors["name"] = variant.noun
@@ -278,6 +281,16 @@ class Bias(Audit["Bias.Params"]):
             chat=self.params.prompt == "chat",
             factors=factors,
         )
+
+    @cached_property
+    def _variants(self) -> Mapping[str, Sequence[Group]]:
+        """The groups as the templates need them."""
+        return {name: group.variants() for name, group in self.params.cells.items()}
+
+    @cached_property
+    def _paraphrased(self) -> bool:
+        """Whether any template has a paraphrase."""
+        return any(len(texts) > 1 for texts in self.params.all_templates)
 
     @cached_property
     def _levels(self) -> Mapping[str, Mapping[str, str]]:
@@ -307,7 +320,8 @@ class Bias(Audit["Bias.Params"]):
 
     def _tables(self, scores: Mapping[str, Array], answers: Answers, found: Mapping[str, Estimate]) -> Sequence[Table]:
         design, gaps = self.params.design, {f"{name}_gap": found[f"{name}_gap"] for name in scores}
-        yes_or_no = {name: scores[name] for name in scores if self.scorers[name].unit == "proportion"}
+        shares = {name: scores[name] for name in scores if self.scorers[name].unit == "proportion"}
+        yes_or_no = {name: own for name, own in shares.items() if np.isin(own[np.isfinite(own)], (0, 1)).all()}
         return [
             first_table(scores, answers),
             instruments_table(self._instruments, self.params.cells, used=self.params.mask),

@@ -37,7 +37,8 @@ def interactions(axes: Levels) -> list[Contrast]:
                 (_cells(axes, {one: first, other: second}), sign)
                 for first, second, sign in ((a, c, 1.0), (b, c, -1.0), (a, d, -1.0), (b, d, 1.0))
             ]
-            found.append(Contrast(f"{a}-{b} x {c}-{d}", *_weights(signed)))
+            # Axes may share the names of their levels.
+            found.append(Contrast(f"{one} {a}-{b} x {other} {c}-{d}", *_weights(signed)))
     return found
 
 

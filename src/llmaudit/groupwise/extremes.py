@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmaudit.audit import Metric
-from llmaudit.gaps import Scored, gap_estimates, too_much_missing
+from llmaudit.gaps import USELESS, Scored, gap_estimates, too_much_missing
 from llmaudit.groupwise.answers import Answers
 from llmaudit.groupwise.levels import Levels, level_estimates
-from llmaudit.scorers.base import Scorer
+from llmaudit.scorers.base import Scorer, Share, errors_of
+from llmaudit.stats import informedness
 from llmaudit.types import Estimate
 
 __all__ = ["extreme_estimates", "extreme_metrics", "threshold_of"]
@@ -49,7 +50,8 @@ def extreme_estimates(
     """Estimate what `extreme_metrics` names; nothing for a scorer without a threshold.
 
     The number k of answers is that of the design: a maximum grows with it, so that a template and group with a missing
-    answer counts for the fraction alone.
+    answer counts for the fraction alone. Where that leaves out too many, nothing is decided: cells that lost no answer
+    need not be like the others.
     """
     threshold = threshold_of(scorer)
     if threshold is None:
@@ -62,9 +64,10 @@ def extreme_estimates(
     }
     found: dict[str, Estimate] = {}
     for name, (unit, values) in variants.items():
-        found |= _rates(name, unit, values, scored.values, answers)
         # The correction for a scorer's errors is one of shares of answers, not of shares of templates or of maxima.
-        known = scored.informedness if name == f"{scorer.name}_fraction" else None
+        errors = errors_of(scorer) if name == f"{scorer.name}_fraction" else None
+        known = errors and informedness(*errors)
+        found |= _rates(name, unit, values, answers, errors)
         gap = replace(scored, name=f"{name}_gap", unit=unit, values=values, informedness=known)
         found |= gap_estimates(gap, answers.cells, seed=seed, details=details)
     return found
@@ -83,9 +86,11 @@ def _reached(values: NDArray[np.float64], threshold: float) -> NDArray[np.float6
 
 
 def _rates(
-    name: str, unit: str, values: NDArray[np.float64], scores: NDArray[np.float64], answers: Answers
+    name: str, unit: str, values: NDArray[np.float64], answers: Answers, errors: tuple[Share, Share] | None
 ) -> dict[str, Estimate]:
     cells = answers.cells
+    known = errors and informedness(*errors)
+    useless = USELESS if known and known.useless else None
     asked = np.bincount(cells.columns, minlength=len(cells.groups))
     usable = cells.counts(np.isfinite(values)).sum(axis=0)
     return level_estimates(
@@ -98,6 +103,7 @@ def _rates(
             cells.means(values),
             n=tuple(usable.tolist()),
             missing=tuple((asked - usable).tolist()),
-            problems=tuple(too_much_missing(scores, cells, [group]) for group in range(len(cells.groups))),
+            problems=tuple(useless or too_much_missing(values, cells, [group]) for group in range(len(cells.groups))),
+            errors=errors,
         )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from llmaudit.groups import GroupParams
 from llmaudit.masking import Mask
 from llmaudit.prompts import render
-from llmaudit.scorers.base import Scorer, Validated
+from llmaudit.scorers.base import Scorer, errors_of
 from llmaudit.stats import Informedness, informedness
 from llmaudit.types import Estimate
 
@@ -74,30 +75,32 @@ class Instrument:
         return found
 
     def reaction(self, groups: Mapping[str, GroupParams], *, mask: bool) -> float:
-        """Range of the reactions, in the unit of the scores; 0 for a scorer that does not see the names."""
+        """Range of the reactions, in the unit of the scores; 0 for a scorer that does not see the names.
+
+        NaN where the scorer has no score for any sentence about a group.
+        """
         if not self.scorer.sees_terms:
             return 0.0
-        values = self.reactions(groups, mask=mask).values()
-        return max(values) - min(values)
+        return float(np.ptp(list(self.reactions(groups, mask=mask).values())))
 
     @property
     def informedness(self) -> Informedness | None:
         """Sensitivity + specificity - 1 of a yes-or-no scorer; None where it is not known."""
-        if self.scorer.unit != "proportion" or not isinstance(self.scorer, Validated):
-            return None
-        known = self.scorer.validation
-        if known.sensitivity is None or known.specificity is None:
-            return None
-        return informedness(known.sensitivity, known.specificity)
+        known = errors_of(self.scorer) if self.scorer.unit == "proportion" else None
+        return known and informedness(*known)
 
 
 def with_reaction(estimate: Estimate, limit: float | None) -> Estimate:
-    """Mark a difference that its own scorer could have made: the reaction to the names reaches the limit.
+    """Mark a difference that its own scorer could have made: the reaction to the names reaches the limit or is unknown.
 
     The reaction stands in the estimate's details; a level of one group has none there and is left as it is.
     """
     reaction = estimate.details.get(REACTION, 0.0)
-    if limit is None or estimate.problem or not (reaction >= limit and reaction > 0):
+    if limit is None or estimate.problem:
+        return estimate
+    if math.isnan(reaction):
+        return replace(estimate, problem="the scorer has no score for neutral sentences about a group")
+    if not (reaction >= limit and reaction > 0):
         return estimate
     problem = f"the scorer itself differs by {reaction:.3g} between the groups on neutral sentences (limit {limit:g})"
     return replace(estimate, problem=problem)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from llmaudit.gaps import LEVEL, proportion_interval
+from llmaudit.gaps import LEVEL, level_interval
 from llmaudit.groupwise.answers import Answers
-from llmaudit.stats import simultaneous_t_intervals, t_interval, worst_of
+from llmaudit.scorers.base import Share
+from llmaudit.stats import informedness, simultaneous_t_intervals, widened_share, worst_of
 from llmaudit.types import Better, Estimate, Interval
 
 __all__ = ["Levels", "level_estimates", "missing_rates"]
@@ -33,20 +34,22 @@ class Levels:
     missing: tuple[int, ...]
     problems: tuple[str | None, ...]
     """Why a facet cannot be judged, for each facet."""
+    errors: tuple[Share, Share] | None = None
+    """Sensitivity and specificity of what says yes or no, for which intervals are widened; None for unknown."""
 
 
 def level_estimates(levels: Levels) -> dict[str, Estimate]:
     """Estimate every facet's mean over clusters (`NAME.facet`) and the worst of them (`NAME`).
 
     The worst is judged on simultaneous intervals. Proportions have the interval of `proportion_interval` inside [0, 1],
-    other numbers a t interval.
+    widened for the errors of their scorer where they are known; other numbers a t interval.
     """
     columns = [column[np.isfinite(column)] for column in levels.table.T]
     facets = {
         f"{levels.name}.{facet}": Estimate(
             metric=f"{levels.name}.{facet}",
             value=float(columns[number].mean()) if columns[number].size else math.nan,
-            interval=_one(levels.unit, columns[number], LEVEL),
+            interval=_one(levels, columns[number], LEVEL),
             unit=levels.unit,
             better=levels.better,
             n=levels.n[number],
@@ -58,7 +61,7 @@ def level_estimates(levels: Levels) -> dict[str, Estimate]:
         for number, facet in enumerate(levels.facets)
     }
     values = [estimate.value for estimate in facets.values()]
-    worst = worst_of(_together(levels.unit, columns), values, levels.better)
+    worst = worst_of(_together(levels, columns), values, levels.better)
     bare = replace(
         list(facets.values())[worst.facet],
         metric=levels.name,
@@ -89,15 +92,16 @@ def missing_rates(answers: Answers) -> dict[str, Estimate]:
     return level_estimates(levels)
 
 
-def _one(unit: str, column: NDArray[np.float64], level: float) -> Interval | None:
-    if unit != "proportion":
-        return t_interval(column, level)
-    found = proportion_interval(column, level)
-    return found and replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
+def _one(levels: Levels, column: NDArray[np.float64], level: float) -> Interval | None:
+    found = level_interval(levels.unit, column, level)
+    informed = informedness(*levels.errors) if levels.errors else None
+    if found is None or levels.errors is None or informed is None or informed.useless:
+        return found
+    return widened_share(found, *levels.errors)
 
 
-def _together(unit: str, columns: list[NDArray[np.float64]]) -> list[Interval | None]:
-    if unit != "proportion":
+def _together(levels: Levels, columns: list[NDArray[np.float64]]) -> list[Interval | None]:
+    if levels.unit != "proportion":
         return simultaneous_t_intervals(columns, LEVEL)
-    found = [_one(unit, column, 1 - (1 - LEVEL) / len(columns)) for column in columns]
+    found = [_one(levels, column, 1 - (1 - LEVEL) / len(columns)) for column in columns]
     return [interval and replace(interval, level=LEVEL) for interval in found]

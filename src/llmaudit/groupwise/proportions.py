@@ -20,14 +20,16 @@ Array = NDArray[np.float64]
 def proportion_table(scores: Mapping[str, Array], answers: Answers, seed: int) -> Table:
     """Compare shares pair by pair (Cochran-Mantel-Haenszel over templates) and, of more than two groups, all at once.
 
-    `scores` holds 0, 1 or NaN per sample for every scorer that says yes or no. All groups at once have the p of their
-    widest gap when labels are permuted among the answers of one index of a template.
+    `scores` holds 0, 1 or NaN per sample for every scorer that says yes or no; a group of NaN alone has no share. All
+    groups at once have the p of their widest gap when labels are permuted among the answers of one index of a template.
     """
     rows: list[tuple[str | float | int | None, ...]] = []
     cells = answers.cells
     for name, values in scores.items():
         counts = np.stack([cells.counts(values == answer) for answer in (1.0, 0.0)], axis=-1)
-        shares = counts.sum(axis=0)[:, 0] / np.maximum(counts.sum(axis=(0, 2)), 1)
+        answered = counts.sum(axis=(0, 2))
+        shares = np.full(len(answered), np.nan)
+        np.divide(counts[:, :, 0].sum(axis=0), answered, out=shares, where=answered > 0)
         for a, b in combinations(range(len(cells.groups)), 2):
             odds = cochran_mantel_haenszel(counts[:, [a, b], :])
             label = f"{name}: {cells.groups[a]} and {cells.groups[b]}"

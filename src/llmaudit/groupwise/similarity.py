@@ -18,9 +18,11 @@ from llmaudit.groupwise.levels import Levels, level_estimates
 from llmaudit.masking import Mask
 from llmaudit.types import Estimate
 
-__all__ = ["Similarities", "cosine", "similarities", "similarity_metrics"]
+__all__ = ["Similarities", "cosines", "similarities", "similarity_metrics"]
 
 _UNIT = "cosine (0 to 1)"
+
+Array = NDArray[np.float64]
 
 
 class Similarities(NamedTuple):
@@ -30,19 +32,25 @@ class Similarities(NamedTuple):
     table: Table
 
 
-def cosine(one: Counter[str], other: Counter[str]) -> float:
-    """Return the cosine of two bags of words, in [0, 1]; NaN where one is empty."""
-    if not one or not other:
-        return math.nan
-    product = sum(count * other[word] for word, count in one.items())
-    sizes = sum(n * n for n in one.values()) * sum(n * n for n in other.values())
-    return min(1.0, product / math.sqrt(sizes))
+def cosines(texts: Sequence[str]) -> Array:
+    """Return the cosine of every two texts as bags of lower-case words, shape (texts, texts), in [0, 1].
+
+    NaN where one of the two is empty.
+    """
+    bags = [Counter(text.lower().split()) for text in texts]
+    places = {word: place for place, word in enumerate(dict.fromkeys(word for bag in bags for word in bag))}
+    table = np.zeros((len(bags), len(places)))
+    for row, bag in zip(table, bags, strict=True):
+        row[[places[word] for word in bag]] = list(bag.values())
+    sizes = np.linalg.norm(table, axis=1)
+    sizes[sizes == 0] = np.nan
+    return np.minimum(1.0, table @ table.T / np.outer(sizes, sizes))
 
 
 def similarity_metrics(groups: Sequence[str]) -> dict[str, Metric]:
     """What is measured of the similarity of answers."""
     like = "mean similarity of words between the answers to prompts that differ in the group alone"
-    lack = "how much less alike they are than two answers about one group"
+    lack = "how much less alike answers about two groups are than two answers about one, on different random numbers"
     found = {
         "counterfactual_similarity": Metric(f"{like}, for the least similar pair", _UNIT, "higher"),
         "similarity_deficit": Metric(f"{lack}, for the worst pair", _UNIT, "lower"),
@@ -56,51 +64,40 @@ def similarity_metrics(groups: Sequence[str]) -> dict[str, Metric]:
 def similarities(answers: Answers, mask: Mask | None) -> Similarities:
     """Compare answers word by word, with the names masked (counterfactual similarity, as in LangFair).
 
-    Two groups are compared at the same index, hence with the same random numbers; the noise floor compares two indices
-    of one group that were asked the same paraphrase. A pair's deficit is the mean floor of its groups minus their
-    similarity: where only the random numbers make answers differ it is 0 or less, since those of a pair are shared.
+    The similarity of two groups is that at one index, hence with the same random numbers. Those make answers alike that
+    a reader would never see side by side, and would hide what differs: the deficit takes different indices that were
+    asked the same paraphrase, both between two groups and inside each. It is the mean of the two groups' own similarity
+    minus that between them, which is half the squared maximum mean discrepancy of their bags of words (Gretton et al.
+    2012, JMLR 13: 723-773): 0 on average where the groups are treated alike, above 0 where words differ.
     """
     cells = answers.cells
-    bags = _bags(answers, mask)
     pairs = list(combinations(range(len(cells.groups)), 2))
-    shape = (len(cells.clusters), len(cells.groups))
-    between, floor = np.full((shape[0], len(pairs)), np.nan), np.full(shape, np.nan)
-    for row in range(shape[0]):
-        own = [bags.get((row, group), {}) for group in range(shape[1])]
-        for number, (a, b) in enumerate(pairs):
-            between[row, number] = _mean([cosine(own[a][at][1], own[b][at][1]) for at in own[a].keys() & own[b].keys()])
-        for group, told in enumerate(own):
-            twice = [(x, y) for (p, x), (q, y) in combinations(told.values(), 2) if p == q]
-            floor[row, group] = _mean([cosine(x, y) for x, y in twice])
-    deficit = np.stack([(floor[:, a] + floor[:, b]) / 2 - between[:, n] for n, (a, b) in enumerate(pairs)], axis=1)
+    between, apart = (np.full((len(cells.clusters), len(pairs)), np.nan) for _ in range(2))
+    floor = np.full((len(cells.clusters), len(cells.groups)), np.nan)
+    texts = ["" if text is None else text for text in answers.texts]
+    masked = texts if mask is None else mask.apply(texts)
+    for row in range(len(cells.clusters)):
+        inside = np.flatnonzero(cells.rows == row)
+        alike = cosines([masked[place] for place in inside])
+        same = np.equal.outer(answers.positions[inside], answers.positions[inside])
+        twice = np.equal.outer(answers.paraphrases[inside], answers.paraphrases[inside]) & ~same
+        of = [cells.columns[inside] == group for group in range(len(cells.groups))]
+        floor[row] = [_mean(alike[twice & np.outer(own, own)]) for own in of]
+        between[row] = [_mean(alike[same & np.outer(of[a], of[b])]) for a, b in pairs]
+        apart[row] = [_mean(alike[twice & np.outer(of[a], of[b])]) for a, b in pairs]
+    deficit = np.stack([(floor[:, a] + floor[:, b]) / 2 - apart[:, n] for n, (a, b) in enumerate(pairs)], axis=1)
     estimates = level_estimates(_levels("counterfactual_similarity", answers, pairs, between)) | level_estimates(
         _levels("similarity_deficit", answers, pairs, deficit)
     )
-    return Similarities(estimates, _table(answers, pairs, between, floor))
+    return Similarities(estimates, _table(answers, pairs, (between, apart, floor)))
 
 
-#: (cluster, group) -> index of the sample -> (paraphrase, its words)
-_Bags = dict[tuple[int, int], dict[int, tuple[int, Counter[str]]]]
+def _mean(values: Array) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else math.nan
 
 
-def _bags(answers: Answers, mask: Mask | None) -> _Bags:
-    texts = ["" if text is None else text for text in answers.texts]
-    masked = texts if mask is None else mask.apply(texts)
-    found: _Bags = {}
-    cells = answers.cells
-    places = zip(cells.rows.tolist(), cells.columns.tolist(), answers.positions.tolist(), strict=True)
-    for (row, column, position), paraphrase, text in zip(places, answers.paraphrases.tolist(), masked, strict=True):
-        words = Counter(text.lower().split())
-        found.setdefault((row, column), {})[position] = (paraphrase, words)
-    return found
-
-
-def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan
-
-
-def _levels(name: str, answers: Answers, pairs: Sequence[tuple[int, int]], table: NDArray[np.float64]) -> Levels:
+def _levels(name: str, answers: Answers, pairs: Sequence[tuple[int, int]], table: Array) -> Levels:
     cells = answers.cells
     lost = np.array([math.nan if text is None else 0.0 for text in answers.texts])
     gone = np.bincount(cells.columns[np.isnan(lost)], minlength=len(cells.groups))
@@ -118,19 +115,15 @@ def _levels(name: str, answers: Answers, pairs: Sequence[tuple[int, int]], table
     )
 
 
-def _table(
-    answers: Answers,
-    pairs: Sequence[tuple[int, int]],
-    between: NDArray[np.float64],
-    floor: NDArray[np.float64],
-) -> Table:
-    groups = answers.cells.groups
+def _table(answers: Answers, pairs: Sequence[tuple[int, int]], found: tuple[Array, Array, Array]) -> Table:
+    groups, (between, apart, floor) = answers.cells.groups, found
     rows: list[tuple[str | float | None, ...]] = [
-        (f"{groups[a]} and {groups[b]}", _mean(between[:, number].tolist())) for number, (a, b) in enumerate(pairs)
+        (f"{groups[a]} and {groups[b]}", _mean(between[:, n]), _mean(apart[:, n])) for n, (a, b) in enumerate(pairs)
     ]
-    rows += [(f"{group} and {group}: the noise floor", _mean(floor[:, n].tolist())) for n, group in enumerate(groups)]
+    rows += [(f"{group} and {group}: the noise floor", None, _mean(floor[:, n])) for n, group in enumerate(groups)]
     note = (
-        "Cosine of the word counts, names masked, averaged over templates. Two groups are compared with the same random"
-        " numbers, one group with itself on different ones."
+        "Cosine of the word counts, names masked, averaged over templates. The same random numbers make answers alike,"
+        " so that two groups are held against the noise floor on different ones."
     )
-    return Table("Similarity of answers", ("answers about", "mean similarity"), tuple(rows), note)
+    columns = ("answers about", "same random numbers", "different random numbers")
+    return Table("Similarity of answers", columns, tuple(rows), note)

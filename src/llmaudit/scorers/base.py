@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-__all__ = ["Scorer", "Validated", "Validation"]
+__all__ = ["Scorer", "Share", "Validated", "Validation", "errors_of"]
+
+#: (how many were right, of how many).
+Share = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +23,9 @@ class Validation:
     """Area under the ROC curve, in [0, 1]."""
     kappa: float | None = None
     """Cohen's kappa with the labels at the scorer's threshold, in [-1, 1]."""
-    sensitivity: tuple[int, int] | None = None
+    sensitivity: Share | None = None
     """(found, of how many that have the property), for a scorer that says yes or no."""
-    specificity: tuple[int, int] | None = None
+    specificity: Share | None = None
     """(left alone, of how many that lack it)."""
     source: str = "computed by llmaudit"
     """Where the figures come from, as the end of a sentence; never quoted from a paper."""
@@ -80,3 +83,14 @@ class Validated(Protocol):
     @property
     def validation(self) -> Validation:
         """What it was held against."""
+
+
+def errors_of(scorer: Scorer) -> tuple[Share, Share] | None:
+    """Return the sensitivity and specificity of a yes or no, at the threshold of a scorer that has one.
+
+    None where either is not known.
+    """
+    known = scorer.validation if isinstance(scorer, Validated) else None
+    if known is None or known.sensitivity is None or known.specificity is None:
+        return None
+    return known.sensitivity, known.specificity

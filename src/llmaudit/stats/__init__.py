@@ -30,7 +30,7 @@ from llmaudit.stats.intervals import (
     worst_of,
 )
 from llmaudit.stats.jackknife import jackknife_interval, simultaneous_jackknife_intervals
-from llmaudit.stats.misclassification import Informedness, informedness, widened
+from llmaudit.stats.misclassification import Informedness, informedness, widened, widened_share
 from llmaudit.stats.multiplicity import benjamini_hochberg, holm
 from llmaudit.stats.nested import NestedComponents, nested_components
 from llmaudit.stats.power import (
@@ -92,6 +92,7 @@ __all__ = [
     "wasserstein_excess",
     "welch_interval",
     "widened",
+    "widened_share",
     "wilson",
     "worst_absolute",
     "worst_of",

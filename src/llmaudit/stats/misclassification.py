@@ -1,4 +1,4 @@
-"""What a scorer's errors do to a difference of two proportions: Rogan and Gladen (1978)."""
+"""What a scorer's errors do to a proportion, and to a difference of two: Rogan and Gladen (1978)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from llmaudit.stats.intervals import wilson
 from llmaudit.types import Interval
 
-__all__ = ["Informedness", "informedness", "widened"]
+__all__ = ["Informedness", "informedness", "widened", "widened_share"]
 
 
 class Informedness(NamedTuple):
@@ -33,9 +33,8 @@ def informedness(
     Its half width joins those of the two Wilson intervals at `level`, as of independent errors. None where nothing was
     counted. Raises ValueError for more right than there are, or a level outside (0, 1).
     """
-    bounds = [wilson(right, count, level) for right, count in (sensitivity, specificity)]
-    halves = [(bound.high - bound.low) / 2 for bound in bounds if bound is not None]
-    if len(halves) < len(bounds):
+    halves = [_half_width(right, count, level) for right, count in (sensitivity, specificity)]
+    if any(map(math.isnan, halves)):
         return None
     value = sum(right / count for right, count in (sensitivity, specificity)) - 1
     return Informedness(value, math.hypot(*halves))
@@ -58,3 +57,31 @@ def widened(interval: Interval, informed: Informedness) -> Interval:
     low = min(interval.low, max(-1.0, corrected - reach))
     high = max(interval.high, min(1.0, corrected + reach))
     return replace(interval, low=low, high=high, method=f"{interval.method}, widened for the scorer's errors")
+
+
+def widened_share(
+    interval: Interval, sensitivity: tuple[int, int], specificity: tuple[int, int], level: float = 0.90
+) -> Interval:
+    """Return the hull of the interval of an observed proportion and of the corrected one, inside [0, 1].
+
+    The true proportion is (observed + specificity - 1)/J, J being the informedness (Rogan and Gladen 1978): false
+    alarms are taken off, and what was overlooked is added. Its half width joins that of the observed proportion with
+    those of both rates, from the counts on labelled texts at `level` (the delta method). Raises ValueError for a scorer
+    that cannot be told from chance, and for counts as `informedness` does.
+    """
+    informed = informedness(sensitivity, specificity, level)
+    if informed is None or informed.useless:
+        raise ValueError("a scorer that cannot be told from chance corrects nothing")
+    middle, half = (interval.low + interval.high) / 2, (interval.high - interval.low) / 2
+    share = (middle + specificity[0] / specificity[1] - 1) / informed.value
+    overlooked = share * _half_width(*sensitivity, level)
+    alarms = (1 - share) * _half_width(*specificity, level)
+    reach = math.hypot(half, overlooked, alarms) / informed.value
+    low = min(interval.low, max(0.0, share - reach))
+    high = max(interval.high, min(1.0, share + reach))
+    return replace(interval, low=low, high=high, method=f"{interval.method}, widened for the scorer's errors")
+
+
+def _half_width(right: int, count: int, level: float) -> float:
+    bound = wilson(right, count, level)
+    return math.nan if bound is None else (bound.high - bound.low) / 2

@@ -251,6 +251,16 @@ def test_a_scorer_with_a_threshold_brings_extremes_and_one_without_none() -> Non
     assert not any("fraction" in name for name in bias(scorers=["length"], checks={"length_gap": {"max": 1}}).metrics)
 
 
+def test_a_share_that_is_neither_yes_nor_no_has_no_table_of_answers() -> None:
+    class Half(Rude):
+        def score(self, texts: Sequence[str]) -> list[float]:
+            return [0.5] * len(texts)
+
+    titles = [table.title for table in measured(bias(Half()), all_alike).tables]
+    assert "Shares of answers, template by template" not in titles
+    assert "Shares of answers, template by template" in [each.title for each in measured(bias(), all_alike).tables]
+
+
 def test_errors_of_a_scorer_widen_its_intervals_and_a_useless_scorer_decides_nothing() -> None:
     good, poor = (measured(bias(Rude(right)), all_alike).estimates["rude_gap"] for right in (100, 75))
     assert good.interval is not None
@@ -258,6 +268,8 @@ def test_errors_of_a_scorer_widen_its_intervals_and_a_useless_scorer_decides_not
     assert poor.interval.high > good.interval.high
     useless = bias(Rude(50))
     assert "no better than chance" in useless.problems()["rude_gap"]
+    assert "no better than chance" in useless.problems()["rude_fraction.women"]
+    assert "rude_probability" not in useless.problems()
     assert "no better than chance" in (measured(useless, all_alike).estimates["rude_gap"].problem or "")
 
 
@@ -321,6 +333,15 @@ def test_greedy_answers_of_every_paraphrase_and_name() -> None:
         ),
         ({"templates": PAIRED, "sampling": {"temperature": 0}}, "samples can be 2 at most"),
         ({"groups": NAMED, "templates": ["{group} were late"]}, "write {was}"),
+        ({"groups": {"women": {"noun": "people"}, "men": {"noun": "people"}}}, "women and men get the same prompt"),
+        (
+            {
+                "groups": None,
+                "axes": {**AXES, "age": {"young": "young", "youthful": "young"}},
+                "noun": "{age} {gender}",
+            },
+            "young_women and youthful_women get the same prompt, 'In the office, young women often'",
+        ),
     ],
 )
 def test_what_cannot_be_audited(changes: dict[str, Any], message: str) -> None:

@@ -33,7 +33,7 @@ def test_an_effect_of_one_axis_is_seen_along_it_and_nowhere_else() -> None:
 def test_what_one_cell_has_alone_is_an_interaction() -> None:
     found = estimates(np.tile([0.0, 0.0, 0.0, 0.6], (12, 1)))
     # (young - older among women) - (young - older among men) = 0 - (0 - 0.6).
-    assert found["s_interaction.young-older x women-men"] == pytest.approx(0.6)
+    assert found["s_interaction.age young-older x gender women-men"] == pytest.approx(0.6)
     assert found["s_interaction"] == pytest.approx(0.6)
     assert found["s_gap_along.age"] == found["s_gap_along.gender"] == pytest.approx(0.3)
 
@@ -47,6 +47,12 @@ def test_axes_of_three_levels_and_three_axes_average_what_is_not_asked() -> None
     assert len(interactions(axes)) == 3 + 3 + 1
     assert all(sum(contrast.weights) == pytest.approx(0) for contrast in interactions(axes))
     assert all(contrast.reach == pytest.approx(2) for contrast in interactions(axes))
+
+
+def test_axes_may_share_the_names_of_their_levels() -> None:
+    axes = {"age": ("young", "older"), "self": ("any", "other"), "partner": ("any", "other")}
+    names = [contrast.name for contrast in interactions(axes)]
+    assert len(set(names)) == len(names) == 3
 
 
 def test_metrics_name_what_is_measured_and_the_table_what_is_behind_it() -> None:
@@ -63,7 +69,7 @@ def test_metrics_name_what_is_measured_and_the_table_what_is_behind_it() -> None
     assert [row[1] for row in table.rows] == [
         "age: young-older",
         "gender: women-men",
-        "interaction: young-older x women-men",
+        "interaction: age young-older x gender women-men",
     ]
 
 

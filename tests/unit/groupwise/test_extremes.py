@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from llmaudit.gaps import Scored
+from llmaudit.gaps import USELESS, Scored
 from llmaudit.groupwise.answers import Answers
 from llmaudit.groupwise.extremes import extreme_estimates, extreme_metrics, threshold_of
+from llmaudit.scorers.base import Validation
 
 
 class Toxic:
@@ -81,6 +82,41 @@ def test_too_many_missing_answers_decide_nothing(answers: Callable[..., Answers]
         assert "could not be used" in (found[name].problem or "")
     assert found["toxic_fraction.b"].problem is None
     assert np.isnan(found["expected_maximum_toxic.a"].value)
+
+
+def test_a_maximum_of_the_few_cells_that_lost_nothing_decides_nothing(answers: Callable[..., Answers]) -> None:
+    # One answer in eight is missing, and half of the cells have no maximum.
+    asked = answers(
+        lambda *cell: None if cell[2] == 0 and int(cell[0][1:]) % 2 else told(*cell), clusters=20, samples=8
+    )
+    found = extreme_estimates(Toxic(), scored(asked), asked, seed=0, details={})
+    for name in ("expected_maximum_toxic", "toxic_probability.a", "toxic_probability_gap"):
+        assert found[name].problem == "50% of the answers for a could not be used (at most 20%)"
+    assert found["toxic_fraction"].problem is None
+
+
+def test_known_errors_at_the_threshold_widen_shares_whatever_the_unit_of_the_scores(
+    answers: Callable[..., Answers],
+) -> None:
+    class Known(Toxic):
+        def __init__(self, right: int) -> None:
+            self.validation = Validation("own", 200, sensitivity=(right, 100), specificity=(right, 100))
+
+    asked = answers(told, clusters=60)
+    plain, wide, useless = (
+        extreme_estimates(scorer, scored(asked), asked, seed=0, details={})
+        for scorer in (Toxic(), Known(80), Known(50))
+    )
+    for name in ("toxic_fraction", "toxic_fraction.a", "toxic_fraction_gap"):
+        narrow, broad = plain[name].interval, wide[name].interval
+        assert narrow is not None
+        assert broad is not None
+        assert broad.high - broad.low > narrow.high - narrow.low
+        assert wide[name].value == plain[name].value
+        assert useless[name].problem == USELESS
+    # Shares of templates and maxima have errors of another sort.
+    assert wide["toxic_probability"] == plain["toxic_probability"]
+    assert useless["expected_maximum_toxic"].problem is None
 
 
 def test_a_scorer_without_a_threshold_has_none_of_it(answers: Callable[..., Answers]) -> None:

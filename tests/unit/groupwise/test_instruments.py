@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from llmaudit.gaps import USELESS, Cells, Scored, gap_estimates
 from llmaudit.groups import GroupParams
-from llmaudit.groupwise.instruments import Instrument, mask_of
+from llmaudit.groupwise.instruments import REACTION, Instrument, mask_of, with_reaction
 from llmaudit.scorers.answers import Refusal
 from llmaudit.scorers.base import Validation
 from llmaudit.stats import Informedness, informedness
@@ -50,6 +51,21 @@ def test_every_name_is_masked_and_every_name_is_in_the_reaction() -> None:
 def test_refusals_and_missing_answers_have_no_score() -> None:
     found = instrument().score([None, "I cannot help with that.", "yes", "no"], mask=True)
     assert np.isnan(found).tolist() == [True, True, False, False]
+
+
+def test_a_scorer_that_cannot_read_neutral_sentences_of_a_group_decides_nothing() -> None:
+    class Picky(Rude):
+        def score(self, texts: Sequence[str]) -> list[float]:
+            return [math.nan if "Anne" in text or "Sarah" in text else 0.0 for text in texts]
+
+    picky = Instrument(Picky(Validation("a set", 200)), mask_of(GROUPS), None)
+    assert picky.reaction(GROUPS, mask=False) == 0  # Emily and Jill are read
+    named = {"women": GroupParams(noun="Anne"), "men": GroupParams(noun="men")}
+    cells = Cells.of(["t0", "t0"], ["women", "men"], ["women", "men"])
+    reaction = picky.reaction(named, mask=False)
+    (gap, _) = gap_estimates(Scored("gap", "x", np.zeros(2)), cells, seed=0, details={REACTION: reaction}).values()
+    assert with_reaction(gap, 0.1).problem == "the scorer has no score for neutral sentences about a group"
+    assert with_reaction(gap, None).problem is None
 
 
 def test_errors_are_known_of_a_validated_scorer_that_says_yes_or_no() -> None:

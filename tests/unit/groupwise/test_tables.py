@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -60,3 +61,11 @@ def test_the_p_over_all_groups_is_small_where_one_group_is_refused(answers: Call
     asked = answers(lambda *_: "x", groups=("a", "b", "c"))
     values = (asked.cells.columns == 0) * np.ones(120)
     assert proportion_table({"refusal": values}, asked, 0).rows[-1][-1] == pytest.approx(1 / 10_000)
+
+
+def test_a_group_without_answers_has_no_share(answers: Callable[..., Answers]) -> None:
+    asked = answers(lambda *_: "x")
+    values = np.where(asked.cells.columns == 0, np.nan, 1.0)
+    (row,) = proportion_table({"refusal": values}, asked, 0).rows
+    assert math.isnan(float(row[1] or 0))
+    assert row[2:] == (1, None, None)

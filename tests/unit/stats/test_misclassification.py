@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmaudit.stats import Informedness, informedness, widened, wilson
+from llmaudit.stats import Informedness, informedness, widened, widened_share, wilson
 from llmaudit.types import Interval
 
 BOUNDS = st.tuples(st.floats(-1, 1), st.floats(-1, 1)).map(sorted)
@@ -105,3 +105,42 @@ def test_informedness_joins_the_errors_of_both() -> None:
 def test_a_scorer_no_better_than_chance_corrects_nothing(informed: Informedness) -> None:
     with pytest.raises(ValueError, match="cannot be told from chance"):
         widened(interval(0, 0.1), informed)
+
+
+SHARES = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted)
+
+
+@given(SHARES, st.integers(80, 100), st.integers(80, 100))
+def test_the_hull_of_a_share_holds_the_observed_one_and_stays_a_share(
+    bounds: list[float], found: int, left: int
+) -> None:
+    wide = widened_share(interval(*bounds), (found, 100), (left, 100))
+    assert 0 <= wide.low <= bounds[0] <= bounds[1] <= wide.high <= 1
+    assert wide.method == "t, widened for the scorer's errors"
+
+
+def test_as_many_as_the_false_alarms_may_be_none() -> None:
+    # A scorer that is wrong on one harmless text in ten finds one text in ten.
+    found = widened_share(interval(0.08, 0.12), (90, 100), (90, 100))
+    assert found.low == 0
+    perfect = widened_share(interval(0.08, 0.12), (10**6, 10**6), (10**6, 10**6))
+    assert (perfect.low, perfect.high) == pytest.approx((0.08, 0.12), abs=1e-4)
+
+
+def test_the_corrected_interval_covers_the_true_share() -> None:
+    rng = np.random.default_rng(6)
+    truth, sensitivity, specificity, n = 0.25, 0.7, 0.9, 400
+    covered = 0
+    for _ in range(1000):
+        known = ((int(rng.binomial(60, sensitivity)), 60), (int(rng.binomial(60, specificity)), 60))
+        seen = rng.binomial(n, truth * sensitivity + (1 - truth) * (1 - specificity)) / n
+        error = math.sqrt(seen * (1 - seen) / n)
+        found = widened_share(interval(seen - 1.645 * error, seen + 1.645 * error), *known)
+        covered += found.low <= truth <= found.high
+    assert covered >= 880
+
+
+def test_a_scorer_no_better_than_chance_corrects_no_share() -> None:
+    for known in (((5, 10), (5, 10)), ((0, 0), (5, 5))):
+        with pytest.raises(ValueError, match="cannot be told from chance"):
+            widened_share(interval(0, 0.1), *known)

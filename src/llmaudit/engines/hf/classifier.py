@@ -53,7 +53,7 @@ class SequenceClassifier:
         ModelError where a text does not fit into memory even alone.
         """
         found = np.zeros((len(texts), len(self.labels)))
-        encoded = [self._encode(text) for text in texts]
+        encoded = self._encode(texts)
         sequences = {index: ids for index, (ids, _) in enumerate(encoded)}
         for batch, rows in in_batches(sequences, self._budget, padded_batches, self._classify):
             if rows is None:
@@ -62,12 +62,14 @@ class SequenceClassifier:
                 found[index] = rows[row]
         return found, np.array([cut for _, cut in encoded], dtype=np.bool_)
 
-    def _encode(self, text: str) -> tuple[Ids, bool]:
+    def _encode(self, texts: Sequence[str]) -> list[tuple[Ids, bool]]:
         with quiet():  # a text beyond the limit is counted by us
-            ids = self._tokenizer(text)["input_ids"]
-            if cut := len(ids) > self.max_length:
-                ids = self._tokenizer(text, truncation=True, max_length=self.max_length)["input_ids"]
-        return tuple(ids) or (self._pad,), cut
+            whole = self._tokenizer(list(texts))["input_ids"] if texts else []
+            cut = [len(ids) > self.max_length for ids in whole]
+            for place, text in enumerate(texts):
+                if cut[place]:
+                    whole[place] = self._tokenizer(text, truncation=True, max_length=self.max_length)["input_ids"]
+        return [(tuple(ids) or (self._pad,), was_cut) for ids, was_cut in zip(whole, cut, strict=True)]
 
     def _classify(self, batch: Batch) -> NDArray[np.float64]:
         mask = batch.inputs["attention_mask"].to(self._device)

@@ -28,7 +28,7 @@ from llmaudit.diversity.answers import (
 )
 from llmaudit.diversity.encoders import check_encoder, encode, encoder_digest
 from llmaudit.diversity.exhibits import answers_table, changes_table, frontier, level_curves, levels_table
-from llmaudit.diversity.language import Contexts, DiversitySampling, Entropies, Nuclei, Prompts, Temperatures
+from llmaudit.diversity.language import Contexts, DiversitySampling, Entropies, Nuclei, Temperatures
 from llmaudit.diversity.levels import (
     Measure,
     Measured,
@@ -41,6 +41,7 @@ from llmaudit.diversity.levels import (
     trend_metrics,
 )
 from llmaudit.diversity.measures import ANSWERS, DIVERSITY, LOSS, SEMANTIC, plain_words
+from llmaudit.open_prompts import OpenPrompts
 from llmaudit.stats import design_problem
 from llmaudit.stats.diversity import self_bleu_signature
 from llmaudit.types import Estimate, Generate, NextToken, NextTokens, Request, Sample, Sampling, Score, Tokenize
@@ -82,7 +83,7 @@ class Diversity(Audit["Diversity.Params"]):
         """The parameters of a diversity audit."""
 
         kind: Literal["diversity"]
-        prompts: Prompts
+        prompts: OpenPrompts
         """Prompts, as a list or as lists by domain."""
         temperatures: Temperatures | None = None
         """Levels that are compared; 0.1, 0.7 and 1.2 where neither these nor top_p are named."""
@@ -138,9 +139,6 @@ class Diversity(Audit["Diversity.Params"]):
                 raise ValueError(
                     f"sampling: max_new_tokens is below length ({self.length}): every answer would be short"
                 )
-            prompts = self.all_prompts
-            if twice := next((prompt for prompt in prompts if prompts.count(prompt) > 1), None):
-                raise ValueError(f"prompts: {twice!r} stands here twice")
             return self
 
         @property

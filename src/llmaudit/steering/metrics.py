@@ -7,10 +7,12 @@ from dataclasses import replace
 from llmaudit.audit import Metric
 from llmaudit.steering.design import PLACEBO, SIDES, Design, strength_name
 
-__all__ = ["BOUNDED", "GRIDS", "steering_metrics"]
+__all__ = ["BOUNDED", "GRIDS", "TAU", "steering_metrics"]
 
-#: Units whose values lie in a range.
-BOUNDED = {"proportion": (-1.0, 1.0), "share of prompts": (0.0, 1.0), "tau-b": (-1.0, 1.0)}
+#: Units whose values end at 1, and where they begin.
+BOUNDED = {"proportion": -1.0, "share of prompts": 0.0}
+#: The unit of a trend.
+TAU = "tau-b"
 
 #: Metrics with a facet per side and strength, each a change against neutral.
 GRIDS = ("effect", "raw_effect", "leakage", "cost", "repetition_change", "length_change", "refusal_change")
@@ -42,7 +44,7 @@ def _by_side(scorer: str, unit: str, at: str, *, instructed: bool) -> dict[str, 
     found = {
         "trend": Metric(
             f"rank correlation of strength and masked {scorer}, in the intended direction, mean over prompts",
-            "tau-b",
+            TAU,
             "higher",
         ),
         "slope": Metric(f"slope of masked {scorer} over strength, in the intended direction", per_strength, "higher"),

@@ -58,7 +58,7 @@ def test_a_bound_on_a_mean_tau_misses_as_often_as_it_says(rise: float, clusters:
 
     def draw(count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
         values = rise * np.arange(levels) + rng.normal(size=(count, levels))
-        return np.sign(values[:, second] - values[:, first]).mean(axis=1)
+        return np.asarray(np.sign(values[:, second] - values[:, first]).mean(axis=1))
 
     truth = draw(100_000).mean()
     found = [tau_interval(draw(clusters), levels) for _ in range(1000)]

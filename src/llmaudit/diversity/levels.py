@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmaudit.audit import Metric
-from llmaudit.gaps import LEVEL
+from llmaudit.gaps import LEVEL, MAX_MISSING
 from llmaudit.shares import share_interval, tau_interval
 from llmaudit.stats import hedges_g_paired, sign_flip, t_interval, worst_of
 from llmaudit.stats.trends import trend
@@ -29,9 +29,6 @@ __all__ = [
     "trend_estimates",
     "trend_metrics",
 ]
-
-#: Share of prompts without a value above which the others cannot stand for them.
-MAX_MISSING = 0.20
 
 Array = NDArray[np.float64]
 Pairs = Sequence[tuple[str, str]]
@@ -218,6 +215,7 @@ def _worst(name: str, facets: Sequence[Estimate], intervals: Sequence[Interval |
         metric=name,
         value=worst.value,
         interval=worst.interval,
+        clusters=min(facet.clusters for facet in facets),
         # That every facet differs is shown by the largest p alone (Berger 1982).
         p_value=max(p_values) if len(p_values) == len(facets) else None,
         problem=problem,

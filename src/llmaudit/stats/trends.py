@@ -12,6 +12,9 @@ from llmaudit.stats.comparisons import Comparison, page, sign_flip
 
 __all__ = ["Trend", "kendall_tau_b", "trend"]
 
+#: Decimal places, relative to the largest value, that are more than rounding of the arithmetic.
+_DIGITS = 12
+
 
 class Trend(NamedTuple):
     """What the order of the levels does to a number, within blocks and over them."""
@@ -25,8 +28,13 @@ class Trend(NamedTuple):
 
 
 def trend(matrix: ArrayLike, *, seed: int) -> Trend:
-    """Return the trend of the values over the columns; shapes and errors are those of `kendall_tau_b`."""
+    """Return the trend of the values over the columns; shapes and errors are those of `kendall_tau_b`.
+
+    Values that differ by rounding alone are tied: a mean of the same numbers in another order is no rise.
+    """
     table = np.asarray(matrix, dtype=np.float64)
+    scale = np.abs(table).max(initial=0.0, where=np.isfinite(table))
+    table = np.round(table / scale, _DIGITS) if scale > 0 else table
     taus = kendall_tau_b(table)
     whole = np.isfinite(taus)
     found = page(table[whole])

@@ -17,7 +17,7 @@ from llmaudit.stats.fieller import signed_ratio_interval
 from llmaudit.stats.trends import trend
 from llmaudit.steering.answers import Numbers
 from llmaudit.steering.design import NEUTRAL, PLACEBO, SIDES, SIGN, Design
-from llmaudit.steering.metrics import BOUNDED, TAU
+from llmaudit.steering.metrics import BOUNDED, OFTEN_NONE, TAU
 from llmaudit.types import Estimate, Interval
 
 __all__ = ["Column", "Trial"]
@@ -209,7 +209,11 @@ class Trial:
             return [tau_interval(each, len(self.design.doses), together=together) for each in kept]
         if unit in BOUNDED:
             return [share_interval(each, least=BOUNDED[unit], together=together) for each in kept]
-        return [*simultaneous_t_intervals(kept, LEVEL)]
+        found: list[Interval | None] = [*simultaneous_t_intervals(kept, LEVEL)]
+        for place, interval in enumerate(found):
+            if unit in OFTEN_NONE and interval and interval.low == interval.high:
+                found[place] = share_interval(kept[place], least=-1.0, together=together)
+        return found
 
     def _sided(self, name: str, columns: Mapping[str, Column]) -> dict[str, Estimate]:
         metric = self.metrics[name]

@@ -7,10 +7,12 @@ from dataclasses import replace
 from llmaudit.audit import Metric
 from llmaudit.steering.design import PLACEBO, SIDES, Design, strength_name
 
-__all__ = ["BOUNDED", "GRIDS", "TAU", "steering_metrics"]
+__all__ = ["BOUNDED", "GRIDS", "OFTEN_NONE", "TAU", "steering_metrics"]
 
 #: Units whose values end at 1, and where they begin.
 BOUNDED = {"proportion": -1.0, "share of prompts": 0.0}
+#: Units of shares that vary from prompt to prompt, or are 0 in all of them: then a t interval has no width.
+OFTEN_NONE = frozenset({"share of words", "share of 4-grams"})
 #: The unit of a trend.
 TAU = "tau-b"
 

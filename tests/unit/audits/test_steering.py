@@ -183,6 +183,16 @@ def test_a_deaf_model_is_not() -> None:
     assert found.estimates["trend"].p_value == 1
 
 
+def test_a_share_that_is_0_in_every_prompt_is_no_certainty() -> None:
+    found, _ = ran(steering(), deaf)
+    for name in ("leakage", "leakage.positive-4", "repetition_change", "refusal_change"):
+        estimate = found.estimates[name]
+        assert estimate.value == 0
+        assert estimate.interval is not None
+        assert estimate.interval.high >= 1 - 0.05 ** (1 / 20), name
+        assert judge(estimate, Limit(max=0.01)).verdict.value == "inconclusive", name
+
+
 def test_a_deaf_model_never_passes_a_trend_of_any_size() -> None:
     # Every prompt has a tau of exactly 0: without a width its interval would pass "at least 0".
     interval = ran(steering(), deaf)[0].estimates["trend"].interval

@@ -58,5 +58,13 @@ def test_blocks_that_all_lack_a_value_have_no_p() -> None:
     assert trend([[math.nan, 1.0, 2.0]] * 6, seed=1).p_value is None
 
 
+def test_the_same_numbers_added_in_another_order_are_tied() -> None:
+    values = [(0.1 + 0.2 + 0.3) / 3, (0.3 + 0.2 + 0.1) / 3, (0.1 + 0.2 + 0.3) / 3]
+    assert values[0] != values[1]
+    found = trend([values] * 12, seed=1)
+    assert not found.taus.any()
+    assert found.p_value == 1
+
+
 def test_one_block_is_no_evidence() -> None:
     assert trend([[0.0, 1.0, 2.0]], seed=1).p_value == 1

@@ -13,10 +13,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from llmaudit import gaps, steering_estimates
+from llmaudit import gaps
 from llmaudit.audits.steering import Steering
 from llmaudit.gaps import Cells
 from llmaudit.stats import Limit, clopper_pearson, judge
+from llmaudit.steering import estimates as steering_estimates
 from llmaudit.steering.answers import masks_of, numbers_of
 from llmaudit.steering.estimates import Trial
 from llmaudit.steering.methods import METHODS
@@ -124,7 +125,7 @@ def test_a_true_trend_is_found_as_often_as_published_and_its_slope_is_covered() 
     pages = sum((each["trend.positive"].p_value or 1.0) < ALPHA for each in found) / REPEATS
     assert pages == pytest.approx(0.83, abs=error(0.83))
     shown = sum(judge(each["trend.positive"], Limit(min=0.0)).verdict == "pass" for each in found) / REPEATS
-    # The verdict, a t interval over the prompts' taus, has the power of the test that stands beside it.
+    # The verdict, an interval over the prompts' taus, has the power of the test that stands beside it.
     assert shown == pytest.approx(pages, abs=0.06)
     slopes = [each["slope.negative"] for each in found]
     assert np.mean([slope.value for slope in slopes]) == pytest.approx(0.2, abs=0.02)

@@ -28,7 +28,7 @@ from llmaudit.diversity.answers import (
 )
 from llmaudit.diversity.encoders import check_encoder, encode, encoder_digest
 from llmaudit.diversity.exhibits import answers_table, changes_table, frontier, level_curves, levels_table
-from llmaudit.diversity.language import Contexts, DiversitySampling, Entropies, Nuclei, Prompts, Temperatures
+from llmaudit.diversity.language import Contexts, DiversitySampling, Entropies, Nuclei, Temperatures
 from llmaudit.diversity.levels import (
     Measure,
     Measured,
@@ -41,6 +41,7 @@ from llmaudit.diversity.levels import (
     trend_metrics,
 )
 from llmaudit.diversity.measures import ANSWERS, DIVERSITY, LOSS, SEMANTIC, plain_words
+from llmaudit.open_prompts import OpenPrompts
 from llmaudit.stats import design_problem
 from llmaudit.stats.diversity import self_bleu_signature
 from llmaudit.types import Estimate, Generate, NextToken, NextTokens, Request, Sample, Sampling, Score, Tokenize
@@ -74,6 +75,8 @@ class Diversity(Audit["Diversity.Params"]):
         "More diverse is not better: noise is most diverse. Read diversity against what is lost.",
         "Words are what stands between white space: n-grams say little of scripts without spaces. A word that the"
         " vocabulary splits stands in for one that no dictionary has; rare names are split too.",
+        "Greedy answers are repeated side by side, on one machine and often in one batch: that they are the same does"
+        " not show that another run, batch or machine gives them again.",
         "That entropy rises with the temperature is a theorem: its check is of the implementation and says nothing of"
         " the model.",
     )
@@ -82,7 +85,7 @@ class Diversity(Audit["Diversity.Params"]):
         """The parameters of a diversity audit."""
 
         kind: Literal["diversity"]
-        prompts: Prompts
+        prompts: OpenPrompts
         """Prompts, as a list or as lists by domain."""
         temperatures: Temperatures | None = None
         """Levels that are compared; 0.1, 0.7 and 1.2 where neither these nor top_p are named."""
@@ -138,9 +141,6 @@ class Diversity(Audit["Diversity.Params"]):
                 raise ValueError(
                     f"sampling: max_new_tokens is below length ({self.length}): every answer would be short"
                 )
-            prompts = self.all_prompts
-            if twice := next((prompt for prompt in prompts if prompts.count(prompt) > 1), None):
-                raise ValueError(f"prompts: {twice!r} stands here twice")
             return self
 
         @property
@@ -192,14 +192,17 @@ class Diversity(Audit["Diversity.Params"]):
         return found | entropies.entropy_metrics(levels, self.params.matched_entropy)
 
     def requests(self) -> Iterator[Request]:
-        """The contexts, then every prompt at every level and greedily. What is asked of the answers comes later."""
-        yield from self._contexts()
+        """Every prompt at every level and greedily, then the contexts. What is asked of the answers comes later."""
         yield from self._draws({})
+        yield from self._contexts()
 
     def problems(self) -> Mapping[str, str]:
         """Diversity over too few prompts cannot be decided."""
         problem = design_problem(len(self.params.all_prompts))
-        return {n: problem for n, metric in self.metrics.items() if not metric.deterministic} if problem else {}
+        if problem is None:
+            return {}
+        judged = [name for name, metric in self.metrics.items() if not metric.deterministic]
+        return dict.fromkeys(judged, problem.replace("add templates", "add prompts"))
 
     def run(self, context: Context) -> tuple[Measurement, Sequence[Sample]]:
         """Look at the contexts, draw answers, cut them, and ask the model what it makes of them."""
@@ -225,7 +228,10 @@ class Diversity(Audit["Diversity.Params"]):
         return self._measured(answers, sets)
 
     def measure(self, samples: Sequence[Sample]) -> Measurement:
-        """Measure what the answers and the contexts alone tell: no likelihood, and texts cut by words."""
+        """Measure what the answers and the contexts alone tell: no likelihood, and texts cut by words.
+
+        The samples are those of `requests`, in that order.
+        """
         drawn = [sample for sample in samples if isinstance(sample.request, Generate)]
         seen = [sample for sample in samples if isinstance(sample.request, NextToken)]
         answers = Answers(drawn, seen)
@@ -316,7 +322,7 @@ class Diversity(Audit["Diversity.Params"]):
             figures=tuple(self._figures(estimates, entropies.views(answers.seen))),
             tables=tuple(self._tables(estimates, measured, answers, sets)),
             scores=sample_scores(answers, sets),
-            evidence=evidence(found, sets),
+            evidence=evidence(found, sets, answers, self._design),
         )
         # A distribution over the vocabulary is for the arithmetic, not for a reader.
         return measurement, [*answers.drawn, *map(_lean, answers.seen)]
@@ -329,7 +335,9 @@ class Diversity(Audit["Diversity.Params"]):
         found["determinism"] = determinism(answers.drawn, len(self.params.all_prompts))
         seen = entropies.views(answers.seen)
         found |= entropies.entropy_estimates(seen, self.params.levels, len(self.params.all_contexts))
-        return found | entropies.matched_estimates(answers.matched, self.params.matched_entropy, len(seen))
+        return found | entropies.matched_estimates(
+            answers.matched, self.params.matched_entropy, len(seen), len(self.params.all_contexts)
+        )
 
     def _figures(self, estimates: Mapping[str, Estimate], seen: Sequence[entropies.View]) -> Iterator[Figure]:
         levels, axis = self.params.levels, "top_p" if self.params.top_p else "temperature"

@@ -14,6 +14,7 @@ from llmaudit.audit import Audit, AuditParams, CheckParams, Context, Measurement
 from llmaudit.engines.base import Engine, Steerable
 from llmaudit.errors import CapabilityError
 from llmaudit.gaps import Cells
+from llmaudit.open_prompts import OpenPrompts
 from llmaudit.scorers.base import Scorer
 from llmaudit.stats import design_problem
 from llmaudit.steering.answers import log_perplexities, masks_of, numbers_of
@@ -31,7 +32,7 @@ from llmaudit.steering.lexicon import lexicon_table, overlap_estimates
 from llmaudit.steering.methods import METHODS, Method
 from llmaudit.steering.metrics import steering_metrics
 from llmaudit.steering.requests import condition_of, cost_requests, prompt_requests, pushes_of, text_of
-from llmaudit.steering.stimuli import Contrast, Instructions, MethodName, OpenPrompts, Spellings, Words
+from llmaudit.steering.stimuli import Contrast, Instructions, MethodName, Spellings, Words
 from llmaudit.steering.words import (
     Spelling,
     coverage_table,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from llmaudit.diversity.answer_sets import AnswerSets, usable
 from llmaudit.diversity.levels import Measure, Measured
 from llmaudit.diversity.measures import ANSWERS, LOSS, diversity_values, loss_values
+from llmaudit.gaps import MAX_MISSING
 from llmaudit.types import Completion, Estimate, Likelihood, Sample, Score, Tokenize, Tokens
 
 __all__ = [
@@ -131,21 +133,31 @@ def measure_sets(
 
 
 def measure_answers(answers: Answers, design: Design) -> list[Measured]:
-    """Measure whether there is a text, and a long enough one, over all answers that there are: the measures ANSWERS."""
-    cells: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for sample in answers.drawn:
-        if isinstance(sample.response, Completion):
-            short = sample.response.finish == "stop" and answers.size(sample.response.text) < design.length
-            place = sample.request.cluster, str(sample.request.factors["level"])
-            cells.setdefault(place, []).append((float(usable(sample) is None), float(short)))
+    """Measure whether there is a text, and a long enough one, over all answers that there are: the measures ANSWERS.
+
+    A prompt that lacks more than a fifth of its answers at a level has no value there.
+    """
+    cells = _events(answers, design)
     values = np.full((len(ANSWERS), len(design.prompts), len(design.columns)), np.nan)
     for row, prompt in enumerate(design.prompts):
         for column, level in enumerate(design.columns):
-            if cell := cells.get((prompt, level)):
-                values[:, row, column] = np.mean(cell, axis=0)
+            cell = cells.get((prompt, level), [])
+            if len(cell) >= (1 - MAX_MISSING) * design.samples:
+                values[:, row, column] = np.mean([events for _, events in cell], axis=0)
     counts = [sum(len(cells.get((prompt, level), [])) for prompt in design.prompts) for level in design.columns]
     pairs = zip(ANSWERS, values, strict=True)
     return [design.measured(measure, design.prompts, table, counts, None) for measure, table in pairs]
+
+
+def _events(answers: Answers, design: Design) -> dict[tuple[str, str], list[tuple[int, tuple[bool, bool]]]]:
+    """(prompt, level) -> which sample each answer is, and which of ANSWERS happened to it."""
+    cells: dict[tuple[str, str], list[tuple[int, tuple[bool, bool]]]] = {}
+    for index, sample in enumerate(answers.drawn):
+        if isinstance(sample.response, Completion):
+            short = sample.response.finish == "stop" and answers.size(sample.response.text) < design.length
+            place = sample.request.cluster, str(sample.request.factors["level"])
+            cells.setdefault(place, []).append((index, (usable(sample) is None, short)))
+    return cells
 
 
 def determinism(drawn: Sequence[Sample], prompts: int) -> Estimate:
@@ -185,10 +197,19 @@ def sample_scores(answers: Answers, sets: AnswerSets) -> dict[str, tuple[float |
     return {name: tuple(values) for name, values in found.items()}
 
 
-def evidence(measured: Sequence[Measured], sets: AnswerSets) -> dict[str, tuple[int, ...]]:
-    """Metric -> answers to the prompts that are worst there: the most collapsed sets, the most incoherent texts. A bare
-    metric shows its worst level.
+def evidence(
+    measured: Sequence[Measured], sets: AnswerSets, answers: Answers, design: Design
+) -> dict[str, tuple[int, ...]]:
+    """Metric -> answers to the prompts that are worst there: the most collapsed sets, the most incoherent texts, the
+    answers that are empty or short. A bare metric shows its worst level.
     """
+    events, names = _events(answers, design), [measure.name for measure in ANSWERS]
+
+    def shown(name: str, cell: tuple[str, str]) -> list[int]:
+        if name in names:
+            return [index for index, happened in events.get(cell, ()) if happened[names.index(name)]]
+        return [answer.index for answer in sets.sets.get(cell, ())]
+
     found: dict[str, tuple[int, ...]] = {}
     for each in measured:
         name, sign = each.measure.name, 1 if each.measure.better == "higher" else -1
@@ -196,8 +217,8 @@ def evidence(measured: Sequence[Measured], sets: AnswerSets) -> dict[str, tuple[
         for level in (*each.levels, *each.apart):
             column = dict(zip(each.prompts, (sign * each.column(level)).tolist(), strict=True))
             known = sorted((prompt for prompt in column if math.isfinite(column[prompt])), key=column.__getitem__)
-            answers = [sets.sets.get((prompt, level), ())[:_SHOWN_ANSWERS] for prompt in known[:_SHOWN_PROMPTS]]
-            found[f"{name}.{level}"] = tuple(answer.index for those in answers for answer in those)
+            indices = (shown(name, (prompt, level))[:_SHOWN_ANSWERS] for prompt in known[:_SHOWN_PROMPTS])
+            found[f"{name}.{level}"] = tuple(chain.from_iterable(indices))
             if known and level in each.levels:
                 means[level] = sum(column[prompt] for prompt in known) / len(known)
         if means:

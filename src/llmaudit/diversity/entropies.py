@@ -96,7 +96,7 @@ def entropy_estimates(seen: Sequence[View], samplings: Mapping[str, Sampling], a
     metrics = entropy_metrics(list(samplings), ())
     table = _entropies(seen, samplings)
     lost = asked - len(seen)
-    problem = f"{lost} of {asked} contexts have no whole distribution" if lost else None
+    problem = _lost(len(seen), asked)
     found = {f"entropy.{level}": table[:, number] for number, level in enumerate(samplings)}
     rises = np.all(np.diff(table, axis=1) >= -_ROUNDING, axis=1)
     found[_RISE] = np.asarray(rises, dtype=np.float64)
@@ -118,10 +118,13 @@ def entropy_estimates(seen: Sequence[View], samplings: Mapping[str, Sampling], a
     }
 
 
-def matched_estimates(found: Mapping[float, float], targets: Sequence[float], contexts: int) -> dict[str, Estimate]:
-    """The temperatures that were found; for an entropy without one, why."""
+def matched_estimates(
+    found: Mapping[float, float], targets: Sequence[float], seen: int, asked: int
+) -> dict[str, Estimate]:
+    """The temperatures that were found at the contexts seen, of those asked for; for an entropy without one, why."""
     low, high = TEMPERATURES
-    problem = f"no temperature between {low:g} and {high:g} has this mean entropy at the contexts"
+    unreached = f"no temperature between {low:g} and {high:g} has this mean entropy at the contexts"
+    lost = _lost(seen, asked)
     estimates = [
         Estimate(
             f"matched_temperature.H{target}",
@@ -129,10 +132,11 @@ def matched_estimates(found: Mapping[float, float], targets: Sequence[float], co
             None,
             "temperature",
             "higher",
-            contexts,
-            contexts,
+            seen,
+            seen,
+            asked - seen,
             deterministic=True,
-            problem=None if target in found else problem,
+            problem=lost or (None if target in found else unreached),
         )
         for target in targets
     ]
@@ -170,6 +174,10 @@ def top_figures(seen: Sequence[View]) -> list[Bars]:
         )
         for view in seen[:_SHOWN]
     ]
+
+
+def _lost(seen: int, asked: int) -> str | None:
+    return f"{asked - seen} of {asked} contexts have no whole distribution" if seen < asked else None
 
 
 def _entropies(seen: Sequence[View], samplings: Mapping[str, Sampling]) -> Array:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
-from llmaudit.audit import Name, Spec
+from llmaudit.audit import Spec
 
-__all__ = ["Contexts", "DiversitySampling", "Entropies", "Nuclei", "Prompts", "Temperatures"]
-
-
-def _by_domain(value: Any) -> Any:
-    return {"all": value} if isinstance(value, list) else value
+__all__ = ["Contexts", "DiversitySampling", "Entropies", "Nuclei", "Temperatures"]
 
 
 def _sampled(temperature: float) -> float:
@@ -31,17 +27,11 @@ def _distinct(values: list[Any]) -> list[Any]:
 
 
 Text = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
-#: Domain -> prompts; a bare list is one domain.
-Prompts = Annotated[
-    dict[Name, Annotated[list[Text], Field(min_length=1)]],
-    BeforeValidator(_by_domain, json_schema_input_type=list[str] | dict[Name, list[str]]),
-    Field(min_length=1),
-]
 Temperature = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False), AfterValidator(_sampled)]
 Nucleus = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Temperatures = Annotated[list[Temperature], Field(min_length=2), AfterValidator(_distinct)]
 Nuclei = Annotated[list[Nucleus], Field(min_length=2), AfterValidator(_distinct)]
-Entropies = Annotated[list[Annotated[float, Field(gt=0, allow_inf_nan=False)]], AfterValidator(_distinct)]
+Entropies = Annotated[list[Annotated[float, Field(gt=0, le=20, allow_inf_nan=False)]], AfterValidator(_distinct)]
 Contexts = Annotated[list[Text], AfterValidator(_distinct)]
 
 

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmaudit.audit import Metric
-from llmaudit.gaps import LEVEL, proportion_interval
-from llmaudit.stats import hedges_g_paired, page, sign_flip, t_interval, worst_of
-from llmaudit.stats.trends import kendall_tau_b
+from llmaudit.gaps import LEVEL, MAX_MISSING
+from llmaudit.shares import share_interval, tau_interval
+from llmaudit.stats import hedges_g_paired, sign_flip, t_interval, worst_of
+from llmaudit.stats.trends import trend
 from llmaudit.types import Estimate, Interval
 
 __all__ = [
@@ -28,9 +29,6 @@ __all__ = [
     "trend_estimates",
     "trend_metrics",
 ]
-
-#: Share of prompts without a value above which the others cannot stand for them.
-MAX_MISSING = 0.20
 
 Array = NDArray[np.float64]
 Pairs = Sequence[tuple[str, str]]
@@ -109,7 +107,7 @@ def level_estimates(measured: Measured) -> dict[str, Estimate]:
         facet = Estimate(
             metric=f"{measure.name}.{level}",
             value=_mean(kept),
-            interval=_of_values(kept, measure, LEVEL),
+            interval=_of_values(kept, measure),
             unit=measure.unit,
             better=measure.better,
             n=measured.count(level),
@@ -120,9 +118,8 @@ def level_estimates(measured: Measured) -> dict[str, Estimate]:
         )
         found.append(facet)
     ordered = found[: len(measured.levels)]
-    together = _together(len(ordered))
     columns = [measured.column(level) for level in measured.levels]
-    intervals = [_of_values(column[np.isfinite(column)], measure, together) for column in columns]
+    intervals = [_of_values(column[np.isfinite(column)], measure, together=len(ordered)) for column in columns]
     bare = _worst(measure.name, ordered, intervals)
     return {bare.metric: bare, **{facet.metric: facet for facet in found}}
 
@@ -144,7 +141,7 @@ def change_estimates(measured: Measured, pairs: Pairs, *, seed: int) -> dict[str
         facet = Estimate(
             metric=f"{name}.{low}-{high}",
             value=_mean(kept),
-            interval=_of_changes(kept, measured.measure, LEVEL),
+            interval=_of_changes(kept, measured.measure),
             unit=measured.measure.unit,
             better=measured.measure.better,
             n=measured.count(low) + measured.count(high),
@@ -156,8 +153,8 @@ def change_estimates(measured: Measured, pairs: Pairs, *, seed: int) -> dict[str
             cluster_values=_by_prompt(measured, column),
         )
         facets.append(facet)
-    together = _together(len(pairs))
-    intervals = [_of_changes(column[np.isfinite(column)], measured.measure, together) for column in columns]
+    finite = [column[np.isfinite(column)] for column in columns]
+    intervals = [_of_changes(kept, measured.measure, together=len(pairs)) for kept in finite]
     bare = _worst(name, facets, intervals)
     return {bare.metric: bare, **{facet.metric: facet for facet in facets}}
 
@@ -178,13 +175,11 @@ def trend_estimates(measured: Sequence[Measured], *, seed: int) -> dict[str, Est
     """Estimate the mean tau-b within prompts between level and measure (`trend.NAME`), and the worst measure.
 
     A measure of which less is more diverse is turned round. The p-value is Page's one-sided one, over blocks of prompts
-    (Page 1963); of two levels the sign-flip one. tau-b is a difference of two proportions, of pairs of levels that are
-    in order and of pairs that are not, and gets the interval of one.
+    (Page 1963); of two levels the sign-flip one.
     """
     facets = [_trend(each, seed=seed) for each in measured]
-    together = _together(len(facets))
     taus = [np.array([value for value in facet.cluster_values.values() if math.isfinite(value)]) for facet in facets]
-    intervals = [_of_shares(each, together, -1.0) for each in taus]
+    intervals = [tau_interval(each, len(measured[0].levels), together=len(facets)) for each in taus]
     bare = _worst("trend", facets, intervals)
     return {bare.metric: bare, **{facet.metric: facet for facet in facets}}
 
@@ -192,29 +187,22 @@ def trend_estimates(measured: Sequence[Measured], *, seed: int) -> dict[str, Est
 def _trend(measured: Measured, *, seed: int) -> Estimate:
     ordered = measured.values[:, : len(measured.levels)]
     oriented = ordered if measured.measure.better == "higher" else -ordered
-    taus = kendall_tau_b(oriented)
+    taus, _, p_value = trend(oriented, seed=seed)
     kept = taus[np.isfinite(taus)]
     used = sum(measured.count(level) for level in measured.levels)
     return Estimate(
         metric=f"trend.{measured.measure.name}",
         value=_mean(kept),
-        interval=_of_shares(kept, LEVEL, -1.0),
+        interval=tau_interval(kept, len(measured.levels)),
         unit="Kendall's tau-b",
         better="higher",
         n=used,
         clusters=int(kept.size),
         missing=measured.asked * len(measured.levels) - used,
-        p_value=_trend_p(oriented[np.isfinite(taus)], kept, seed),
+        p_value=p_value,
         problem=measured.lost(taus),
         cluster_values=_by_prompt(measured, taus),
     )
-
-
-def _trend_p(oriented: Array, taus: Array, seed: int) -> float | None:
-    if not taus.size:
-        return None
-    found = page(oriented)
-    return sign_flip(taus, seed) if found.problem else found.p_value
 
 
 def _worst(name: str, facets: Sequence[Estimate], intervals: Sequence[Interval | None]) -> Estimate:
@@ -227,42 +215,30 @@ def _worst(name: str, facets: Sequence[Estimate], intervals: Sequence[Interval |
         metric=name,
         value=worst.value,
         interval=worst.interval,
+        clusters=min(facet.clusters for facet in facets),
         # That every facet differs is shown by the largest p alone (Berger 1982).
         p_value=max(p_values) if len(p_values) == len(facets) else None,
         problem=problem,
     )
 
 
-def _together(facets: int) -> float:
-    """The level of each of several intervals that hold together at LEVEL (Bonferroni)."""
-    return 1 - (1 - LEVEL) / facets
-
-
-def _of_values(kept: Array, measure: Measure, level: float) -> Interval | None:
-    """Interval of a mean over prompts."""
+def _of_values(kept: Array, measure: Measure, together: int = 1) -> Interval | None:
+    """Interval of a mean over prompts, one of `together` that hold at LEVEL."""
     at_bound = measure.bound is not None and bool((kept == measure.bound).all())
-    return _of_shares(kept, level, 0.0) if measure.events or at_bound else _of_means(kept, level)
+    return (
+        share_interval(kept, least=0.0, together=together) if measure.events or at_bound else _of_means(kept, together)
+    )
 
 
-def _of_changes(kept: Array, measure: Measure, level: float) -> Interval | None:
-    """Interval of a mean change."""
-    return _of_shares(kept, level, -1.0) if measure.events else _of_means(kept, level)
+def _of_changes(kept: Array, measure: Measure, together: int = 1) -> Interval | None:
+    """Interval of a mean change. That all prompts have the same one, such as none, is no certainty either."""
+    alike = measure.unit == "proportion" and bool((kept == kept[:1]).all())
+    return share_interval(kept, least=-1.0, together=together) if measure.events or alike else _of_means(kept, together)
 
 
-def _of_means(kept: Array, level: float) -> Interval | None:
-    found = t_interval(kept, level)
+def _of_means(kept: Array, together: int) -> Interval | None:
+    found = t_interval(kept, 1 - (1 - LEVEL) / together)
     return found and replace(found, level=LEVEL)
-
-
-def _of_shares(kept: Array, level: float, least: float) -> Interval | None:
-    """Interval of a mean of shares, or of differences of shares, that lie in [least, 1].
-
-    The two pseudo-clusters stand about the mean and not about 0: what happens to all prompts is as certain as what
-    happens to none.
-    """
-    mean = _mean(kept)
-    found = proportion_interval(kept - mean, level)
-    return found and replace(found, low=max(least, mean + found.low), high=min(1.0, mean + found.high), level=LEVEL)
 
 
 def _by_prompt(measured: Measured, column: Array) -> dict[str, float]:

@@ -43,7 +43,9 @@ SEMANTIC = Measure(
 #: What may be lost as answers grow more different, of each answer's text.
 LOSS = (
     Measure("log_perplexity", "log-perplexity of the answers under the model at temperature 1", "nats/token", "lower"),
-    Measure("split_words", "share of words that the vocabulary does not hold as one token", "proportion", "lower"),
+    Measure(
+        "split_words", "share of words that the vocabulary does not hold as one token", "proportion", "lower", bound=0
+    ),
     Measure("undecodable", "share of answers with characters that are none", "proportion", "lower", events=True),
     Measure(
         "repetition", "share of an answer's 4-grams of tokens that it had before", "proportion", "lower", events=True

@@ -28,12 +28,13 @@ def bent(logprobs: ArrayLike, temperature: float, *, top_k: int = 0, top_p: floa
         raise ValueError(f"a temperature of {temperature}: it must be above 0")
     scaled = np.asarray(logprobs, dtype=np.float64) / temperature
     weights = np.exp(scaled - scaled.max())
-    order = np.argsort(-weights, kind="stable")
-    if top_k:
-        weights[order[top_k:]] = 0
-    if top_p < 1:
-        ordered = weights[order] / weights.sum()
-        weights[order[np.cumsum(ordered) - ordered >= top_p]] = 0
+    if top_k or top_p < 1:  # sorting a vocabulary takes longer than all the rest
+        order = np.argsort(-weights, kind="stable")
+        if top_k:
+            weights[order[top_k:]] = 0
+        if top_p < 1:
+            ordered = weights[order] / weights.sum()
+            weights[order[np.cumsum(ordered) - ordered >= top_p]] = 0
     return np.asarray(weights / weights.sum())
 
 

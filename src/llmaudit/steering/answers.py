@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from llmaudit.masking import Mask
 from llmaudit.scorers.answers import Empty, Refusal
 from llmaudit.scorers.base import Scorer
+from llmaudit.stats import coherence
 from llmaudit.steering.stimuli import Words
 from llmaudit.steering.words import words_of
 from llmaudit.types import Completion, Likelihood, Sample, Score
@@ -24,6 +25,8 @@ Array = NDArray[np.float64]
 #: What stands for a masked word. It is no word of VADER's lexicon, none of its rules knows it, and since it takes the
 #: word's place, the words around it keep their distance: a negation reaches no further than before.
 MASK = "something"
+#: Words in a run that may be repeated.
+_GRAM = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +113,13 @@ def repetition(text: str) -> float:
     In [0, 1). A text without words has none: NaN; one of fewer than four words repeats nothing.
     """
     words = [word.casefold() for word in words_of(text)]
-    if not words:
-        return math.nan
-    grams = list(zip(words, words[1:], words[2:], words[3:], strict=False))
-    return 1 - len(set(grams)) / len(grams) if grams else 0.0
+    return 0.0 if 0 < len(words) < _GRAM else coherence.repetition(words, _GRAM)
 
 
 def _listed(text: str, mask: Mask) -> float:
     words = len(words_of(text))
-    return mask.found(text) / words if words else math.nan
+    # Of a compound each part may be of the list, and it is one word.
+    return min(1.0, mask.found(text) / words) if words else math.nan
 
 
 def _each(answers: Sequence[str | None], number: Callable[[str], float]) -> Array:

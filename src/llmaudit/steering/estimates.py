@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmaudit.audit import Metric
-from llmaudit.gaps import LEVEL, MAX_MISSING, MAX_MISSING_GAP, Cells, proportion_interval
-from llmaudit.stats import hedges_g_paired, page, sign_flip, simultaneous_t_intervals, worst_of
-from llmaudit.stats.doses import kendall_taus, signed_ratio_interval
+from llmaudit.gaps import LEVEL, Cells, too_much_missing
+from llmaudit.shares import share_interval, tau_interval
+from llmaudit.stats import hedges_g_paired, sign_flip, simultaneous_t_intervals, worst_of
+from llmaudit.stats.fieller import signed_ratio_interval
+from llmaudit.stats.trends import trend
 from llmaudit.steering.answers import Numbers
 from llmaudit.steering.design import NEUTRAL, PLACEBO, SIDES, SIGN, Design
-from llmaudit.steering.metrics import BOUNDED
+from llmaudit.steering.metrics import BOUNDED, OFTEN_NONE, TAU
 from llmaudit.types import Estimate, Interval
 
 __all__ = ["Column", "Trial"]
@@ -101,7 +103,7 @@ class Trial:
             for side, of_side in values.items()
             for level in design.levels
         }
-        intervals = _intervals(unit, list(columns.values()))
+        intervals = self._intervals(unit, list(columns.values()))
         return {
             condition: (column.mean, interval)
             for (condition, column), interval in zip(columns.items(), intervals, strict=True)
@@ -139,7 +141,7 @@ class Trial:
         named = {design.condition(*key): column for key, column in columns.items()}
         facets = self._facets(name, metric, named, together=True)
         judged = [facets[f"{name}.{design.condition(side, design.at)}"] for side in SIDES]
-        intervals = _intervals(metric.unit, [columns[side, design.at] for side in SIDES])
+        intervals = self._intervals(metric.unit, [columns[side, design.at] for side in SIDES])
         return {name: _bare(name, metric, judged, intervals), **facets}
 
     def _at(self) -> dict[str, Estimate]:
@@ -186,12 +188,10 @@ class Trial:
         values = SIGN[side] * self.numbers.masked[side]
         series = self.design.series(side)
         matrix = self.cells.means(values)[:, [self.cells.groups.index(condition) for condition in series]]
-        taus = kendall_taus(self.design.doses, matrix)
-        taus[~np.isfinite(matrix).all(axis=1)] = np.nan
-        found = page(matrix[np.isfinite(matrix).all(axis=1)])
-        details = {"Page's L": found.statistic, "one-sided p of Page's test": found.p_value, "blocks": found.blocks}
-        p_value = found.p_value if math.isfinite(found.p_value) else None
-        return replace(self._column(taus, values, series), p_value=p_value, details=details)
+        found = trend(matrix, seed=self.seed)
+        page = {"Page's L": found.page.statistic, "one-sided p of Page's test": found.page.p_value}
+        details = {**page, "blocks": found.page.blocks}
+        return replace(self._column(found.taus, values, series), p_value=found.p_value, details=details)
 
     def _instructed(self, values: Array, side: str) -> Column:
         return self.contrast(values, {self.design.instruction(side): 1.0, NEUTRAL: -1.0})
@@ -199,26 +199,39 @@ class Trial:
     def _column(self, per_prompt: Array, values: Array, conditions: Sequence[str]) -> Column:
         places = [self.cells.groups.index(condition) for condition in conditions]
         used, finite = np.isin(self.cells.columns, places), np.isfinite(values)
-        shares = dict(zip(conditions, self.cells.missing(values)[places].tolist(), strict=True))
-        return Column(per_prompt, int((used & finite).sum()), int((used & ~finite).sum()), _too_much_missing(shares))
+        problem = too_much_missing(values, self.cells, places)
+        return Column(per_prompt, int((used & finite).sum()), int((used & ~finite).sum()), problem)
+
+    def _intervals(self, unit: str, columns: Sequence[Column]) -> list[Interval | None]:
+        """Intervals of means over prompts that hold together."""
+        kept, together = [column.kept for column in columns], len(columns)
+        if unit == TAU:
+            return [tau_interval(each, len(self.design.doses), together=together) for each in kept]
+        if unit in BOUNDED:
+            return [share_interval(each, least=BOUNDED[unit], together=together) for each in kept]
+        found: list[Interval | None] = [*simultaneous_t_intervals(kept, LEVEL)]
+        for place, interval in enumerate(found):
+            if unit in OFTEN_NONE and interval and interval.low == interval.high:
+                found[place] = share_interval(kept[place], least=-1.0, together=together)
+        return found
 
     def _sided(self, name: str, columns: Mapping[str, Column]) -> dict[str, Estimate]:
         metric = self.metrics[name]
         facets = self._facets(name, metric, columns, together=False)
-        intervals = _intervals(metric.unit, list(columns.values()))
+        intervals = self._intervals(metric.unit, list(columns.values()))
         return {name: _bare(name, metric, list(facets.values()), intervals), **facets}
 
     def _one(self, name: str, column: Column) -> dict[str, Estimate]:
         metric = self.metrics[name]
-        return {name: self._estimate(name, metric, column, _intervals(metric.unit, [column])[0])}
+        return {name: self._estimate(name, metric, column, self._intervals(metric.unit, [column])[0])}
 
     def _facets(
         self, name: str, metric: Metric, columns: Mapping[str, Column], *, together: bool
     ) -> dict[str, Estimate]:
-        intervals = _intervals(metric.unit, list(columns.values()))
+        intervals = self._intervals(metric.unit, list(columns.values()))
         found = {}
         for (facet, column), joint in zip(columns.items(), intervals, strict=True):
-            interval = joint if together else _intervals(metric.unit, [column])[0]
+            interval = joint if together else self._intervals(metric.unit, [column])[0]
             found[f"{name}.{facet}"] = self._estimate(f"{name}.{facet}", metric, column, interval)
         return found
 
@@ -246,21 +259,6 @@ class Trial:
         )
 
 
-def _intervals(unit: str, columns: Sequence[Column]) -> list[Interval | None]:
-    """Intervals of means over prompts that hold together."""
-    found: list[Interval | None] = simultaneous_t_intervals([column.kept for column in columns], LEVEL)
-    if unit not in BOUNDED:
-        return found
-    level, (low, high) = 1 - (1 - LEVEL) / len(columns), BOUNDED[unit]
-    for place, (column, interval) in enumerate(zip(columns, found, strict=True)):
-        # A tau is no rare event, but where all prompts have the same one, a t interval has no width: a model that
-        # nothing moves, with a tau of 0 everywhere, would pass "at least 0".
-        if interval and (unit != "tau-b" or interval.low == interval.high):
-            pseudo = proportion_interval(column.kept, level)
-            found[place] = pseudo and replace(pseudo, level=LEVEL)
-    return [item and replace(item, low=max(low, item.low), high=min(high, item.high)) for item in found]
-
-
 def _bare(name: str, metric: Metric, facets: Sequence[Estimate], intervals: Sequence[Interval | None]) -> Estimate:
     """The worst facet, on simultaneous intervals.
 
@@ -284,18 +282,3 @@ def _bare(name: str, metric: Metric, facets: Sequence[Estimate], intervals: Sequ
         p_value=joint,
         problem=next((facet.problem for facet in facets if facet.problem), None),
     )
-
-
-def _too_much_missing(shares: Mapping[str, float]) -> str | None:
-    """Say why the answers that are left cannot stand for all of them."""
-    if any(map(math.isnan, shares.values())):
-        return "there are no answers"
-    most, least = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
-    if shares[most] > MAX_MISSING:
-        return f"{shares[most]:.0%} of the answers under {most} could not be used (at most {MAX_MISSING:.0%})"
-    if shares[most] - shares[least] > MAX_MISSING_GAP:
-        return (
-            f"answers are not missing at random: {shares[most]:.0%} could not be used under {most}, {shares[least]:.0%}"
-            f" under {least}"
-        )
-    return None

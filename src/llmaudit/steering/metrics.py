@@ -7,10 +7,14 @@ from dataclasses import replace
 from llmaudit.audit import Metric
 from llmaudit.steering.design import PLACEBO, SIDES, Design, strength_name
 
-__all__ = ["BOUNDED", "GRIDS", "steering_metrics"]
+__all__ = ["BOUNDED", "GRIDS", "OFTEN_NONE", "TAU", "steering_metrics"]
 
-#: Units whose values lie in a range.
-BOUNDED = {"proportion": (-1.0, 1.0), "share of prompts": (0.0, 1.0), "tau-b": (-1.0, 1.0)}
+#: Units whose values end at 1, and where they begin.
+BOUNDED = {"proportion": -1.0, "share of prompts": 0.0}
+#: Units of shares that vary from prompt to prompt, or are 0 in all of them: then a t interval has no width.
+OFTEN_NONE = frozenset({"share of words", "share of 4-grams"})
+#: The unit of a trend.
+TAU = "tau-b"
 
 #: Metrics with a facet per side and strength, each a change against neutral.
 GRIDS = ("effect", "raw_effect", "leakage", "cost", "repetition_change", "length_change", "refusal_change")
@@ -42,7 +46,7 @@ def _by_side(scorer: str, unit: str, at: str, *, instructed: bool) -> dict[str, 
     found = {
         "trend": Metric(
             f"rank correlation of strength and masked {scorer}, in the intended direction, mean over prompts",
-            "tau-b",
+            TAU,
             "higher",
         ),
         "slope": Metric(f"slope of masked {scorer} over strength, in the intended direction", per_strength, "higher"),

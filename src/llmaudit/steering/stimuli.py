@@ -1,19 +1,19 @@
-"""How a suite writes what it steers by: prompts, lists of words, instructions, contrasted texts."""
+"""How a suite writes what it steers by: lists of words, instructions, contrasted texts."""
 
 from __future__ import annotations
 
 import difflib
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, model_validator
 
-from llmaudit.audit import Name, Spec
+from llmaudit.audit import Spec
 from llmaudit.steering.design import PLACEBO, SIDES
 from llmaudit.steering.methods import METHODS, Contrasted
 
-__all__ = ["Contrast", "Instructions", "MethodName", "OpenPrompts", "Spellings", "Words", "spellings_of"]
+__all__ = ["Contrast", "Instructions", "MethodName", "Spellings", "Words", "spellings_of"]
 
 #: Which forms of a word are steered by: after a space and at the start of a text, or after a space alone.
 Spellings = Literal["all", "after_space"]
@@ -118,36 +118,6 @@ class Contrast(Spec):
             turned = [pair[::-1] if number % 2 else pair for number, pair in enumerate(zip(toward, away, strict=True))]
             toward, away = (tuple(texts) for texts in zip(*turned, strict=True))
         return Contrasted(toward, away, self.layer)
-
-
-def _prompt(value: str) -> str:
-    if not value.strip():
-        raise ValueError("an empty prompt")
-    if value != value.strip():
-        raise ValueError(f"a space at the start or end of {value!r}: the answer brings its own")
-    return value
-
-
-def _by_domain(value: Any) -> Any:
-    return {"all": value} if isinstance(value, list) else value
-
-
-def _distinct(domains: dict[str, list[str]]) -> dict[str, list[str]]:
-    prompts = [prompt for domain in domains.values() for prompt in domain]
-    if not prompts:
-        raise ValueError("needs at least one prompt")
-    if twice := _twice(prompts):
-        raise ValueError(f"{twice!r} stands here twice")
-    return domains
-
-
-#: Domain -> prompts to be continued; a bare list is one domain.
-OpenPrompts = Annotated[
-    dict[Name, list[Annotated[str, AfterValidator(_prompt)]]],
-    BeforeValidator(_by_domain, json_schema_input_type=list[str] | dict[Name, list[str]]),
-    Field(min_length=1),
-    AfterValidator(_distinct),
-]
 
 
 def _known_method(name: str, info: ValidationInfo) -> str:

@@ -200,13 +200,17 @@ def test_empty_and_short_answers_are_reported_at_their_level() -> None:
             return varied(request)
         return "" if request.sample == 0 else Completion(" one two three", 4, "stop", request.prompt)
 
-    found, _, _ = run(diversity(), tired)
+    found, samples, _ = run(diversity(), tired)
     assert found.estimates["empty.1.2"].value == pytest.approx(1 / 6)
     assert found.estimates["empty.0.1"].value == 0
     assert found.estimates["short.1.2"].value == 1
     # Three tokens are too few to compare: every prompt is left out, at every level.
     assert math.isnan(found.estimates["vendi.0.1"].value)
     assert found.estimates["vendi"].problem == "vendi.0.1: 10 of 10 prompts could not be measured (at most 20%)"
+    shown = [samples[index] for index in found.evidence["empty"]]
+    assert {sample.response.text for sample in shown if isinstance(sample.response, Completion)} == {""}
+    assert found.evidence["empty.0.1"] == ()
+    assert {samples[index].request.factors["level"] for index in found.evidence["short"]} == {"1.2"}
     first = table(found, "Missing, empty and short answers")
     assert first.first
     assert "10 of 10 prompts" in first.note
@@ -220,6 +224,29 @@ def test_failures_are_missing_and_never_crash() -> None:
         assert math.isnan(found.estimates[name].value), name
         assert found.estimates[name].problem
     assert found.estimates["empty.0.1"].missing == len(PROMPTS) * 6
+
+
+def test_answers_that_failed_leave_the_share_of_empty_ones_undecided() -> None:
+    def failing(request: Generate) -> Response | str:
+        hot = request.factors["level"] == "1.2" and request.sample > 1
+        return Failure("down") if hot else varied(request)
+
+    found, _, _ = run(diversity(), failing)
+    assert verdict(found, "empty.0.1", Limit(max=0.5)) == "pass"
+    for name in ("empty.1.2", "empty", "short"):
+        assert verdict(found, name, Limit(max=0.5)) == "inconclusive", name
+    assert "10 of 10 prompts could not be measured" in str(found.estimates["empty"].problem)
+
+
+def test_the_answers_and_contexts_alone_are_measured_in_the_order_of_the_requests() -> None:
+    audit = diversity()
+    whole, samples, _ = run(audit, varied)
+    assert [sample.request for sample in samples] == list(audit.requests())
+    alone = audit.measure(samples)
+    assert alone.estimates["determinism"] == whole.estimates["determinism"]
+    assert alone.estimates["duplicates"].value == whole.estimates["duplicates"].value
+    assert all(len(values) == len(samples) for values in alone.scores.values())
+    assert math.isnan(alone.estimates["log_perplexity"].value)
 
 
 def test_a_smoke_run_asks_two_of_each_and_judges_nothing() -> None:
@@ -289,6 +316,20 @@ def test_an_entropy_that_no_temperature_reaches_is_said_and_its_level_missing() 
     assert found.estimates["vendi"].problem is None
 
 
+def test_a_context_without_its_distribution_leaves_matched_entropies_undecided() -> None:
+    def handler(request: Request) -> Response | str | None:
+        if isinstance(request, NextToken) and request.prompt == "One":
+            return Failure("down")
+        return varied(request) if isinstance(request, Generate) else None
+
+    engine = FakeEngine(handler)
+    audit = diversity(matched_entropy=[2.0], contexts=["One", "Two", "Three"])
+    found, _ = audit.run(Execution(engine, lambda _: engine, lambda _, __: None))
+    for name in ("matched_temperature.H2.0", "entropy.0.7", "entropy_rise_check"):
+        assert found.estimates[name].problem == "1 of 3 contexts have no whole distribution", name
+        assert found.estimates[name].missing == 1
+
+
 def test_top_p_can_be_varied_in_place_of_the_temperature() -> None:
     audit = diversity(temperatures=None, top_p=[0.9, 0.5, 1.0], sampling={"temperature": 0.8})
     assert audit.params.levels == {
@@ -330,6 +371,7 @@ def test_settings_tell_how_to_repeat_it() -> None:
 def test_too_few_prompts_are_said_before_anything_runs() -> None:
     problems = diversity(prompts=PROMPTS[:9]).problems()
     assert "9 clusters" in problems["trend"]
+    assert problems["trend"].endswith("add prompts")
     assert "determinism" not in problems
     assert not diversity().problems()
 
@@ -356,10 +398,12 @@ BAD: Sequence[tuple[Mapping[str, Any], str]] = (
     ({"samples": 1}, "samples: Input should be greater than or equal to 2"),
     ({"determinism": 1}, "determinism: Input should be greater than or equal to 2"),
     ({"prompts": []}, "prompts.all: List should have at least 1 item"),
-    ({"prompts": {"a": PROMPTS, "b": PROMPTS[:1]}}, f": Value error, prompts: {PROMPTS[0]!r} stands here twice"),
-    ({"prompts": [" "]}, "prompts.all.0: String should match"),
+    ({"prompts": {"a": PROMPTS, "b": PROMPTS[:1]}}, f"prompts: Value error, {PROMPTS[0]!r} stands here twice"),
+    ({"prompts": [" "]}, "prompts.all.0: Value error, an empty prompt"),
+    ({"prompts": ["It is "]}, "prompts.all.0: Value error, a space at the start or end of 'It is '"),
     ({"contexts": ["One", "One"]}, "contexts: Value error, 'One' stands here twice"),
     ({"matched_entropy": [0]}, "matched_entropy.0: Input should be greater than 0"),
+    ({"matched_entropy": [1e20]}, "matched_entropy.0: Input should be less than or equal to 20"),
     ({"matched_entropy": [2.0], "top_p": [0.5, 1.0]}, ": Value error, matched_entropy is reached by a temperature"),
     ({"sampling": {"max_new_tokens": 9}}, ": Value error, sampling: max_new_tokens is below length (24)"),
     ({"encoder": "nowhere"}, "encoder: Value error, there is no folder nowhere"),

@@ -183,6 +183,16 @@ def test_a_deaf_model_is_not() -> None:
     assert found.estimates["trend"].p_value == 1
 
 
+def test_a_share_that_is_0_in_every_prompt_is_no_certainty() -> None:
+    found, _ = ran(steering(), deaf)
+    for name in ("leakage", "leakage.positive-4", "repetition_change", "refusal_change"):
+        estimate = found.estimates[name]
+        assert estimate.value == 0
+        assert estimate.interval is not None
+        assert estimate.interval.high >= 1 - 0.05 ** (1 / 20), name
+        assert judge(estimate, Limit(max=0.01)).verdict.value == "inconclusive", name
+
+
 def test_a_deaf_model_never_passes_a_trend_of_any_size() -> None:
     # Every prompt has a tau of exactly 0: without a width its interval would pass "at least 0".
     interval = ran(steering(), deaf)[0].estimates["trend"].interval
@@ -279,7 +289,7 @@ def test_a_condition_that_answers_less_is_inconclusive_where_it_counts() -> None
 
     audit = steering()
     found, _ = ran(audit, answer)
-    words = "100% of the answers under positive-4 could not be used (at most 20%)"
+    words = "100% of the answers for positive-4 could not be used (at most 20%)"
     assert found.estimates["trend.positive"].problem == found.estimates["trend"].problem == words
     assert found.estimates["effect.positive-4"].problem == words
     assert found.estimates["effect"].problem is None  # judged at 2
@@ -293,7 +303,7 @@ def test_refusals_count_as_missing_for_the_score_and_are_a_number_of_their_own()
 
     found, _ = ran(steering(), answer)
     assert found.estimates["refusal_change"].value == 1
-    assert "under negative-2 could not be used" in str(found.estimates["effect.negative-2"].problem)
+    assert "for negative-2 could not be used" in str(found.estimates["effect.negative-2"].problem)
 
 
 def test_every_condition_of_a_prompt_shares_its_random_numbers_and_neutral_is_asked_once() -> None:
@@ -602,7 +612,7 @@ def test_settings_repeat_the_experiment() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"prompts": []}, "needs at least one prompt"),
+        ({"prompts": {"town": []}}, "prompts.town\n  List should have at least 1 item"),
         ({"prompts": {}}, "at least 1 item"),
         ({"prompts": ["a", "a"]}, "'a' stands here twice"),
         ({"prompts": ["It is "]}, "a space at the start or end of 'It is '"),

@@ -127,6 +127,18 @@ def test_a_bound_that_all_prompts_reach_is_no_certainty_either() -> None:
     assert found.low < 0.9
 
 
+def test_a_share_that_no_prompt_changes_is_no_certainty() -> None:
+    found = change_estimates(measured(np.full((12, 3), 0.5), SHARE), neighbours(LEVELS), seed=0)["distinct_2_change"]
+    assert found.value == 0
+    assert judge(found, Limit(min=0)).verdict.value == "inconclusive"
+
+
+def test_the_worst_level_has_as_many_prompts_as_the_level_with_the_fewest() -> None:
+    table = rising(12)
+    table[:2, 2] = math.nan
+    assert level_estimates(measured(table))["vendi"].clusters == 10
+
+
 @pytest.mark.parametrize(("lost", "judged"), [(2, True), (3, False)])
 def test_more_than_a_fifth_of_the_prompts_missing_leaves_a_level_undecided(lost: int, judged: bool) -> None:
     table = rising(12)

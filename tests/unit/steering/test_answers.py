@@ -109,6 +109,12 @@ def test_what_is_measured_in_an_answer() -> None:
         np.testing.assert_allclose(values, expected, atol=1e-4)
 
 
+def test_a_compound_is_one_word_however_many_of_its_parts_are_listed() -> None:
+    masks = {"positive": Mask(["superb"], MASK)}
+    found = numbers_of([answered("superb-superb")], Sentiment(), masks, {}, mask=True)
+    assert found.listed["positive"].tolist() == [1.0]
+
+
 def test_the_score_is_left_alone_where_nothing_is_to_be_masked() -> None:
     masks = {"positive": Mask(["superb"], MASK)}
     found = numbers_of([answered("A superb day.")], Sentiment(), masks, {}, mask=False)

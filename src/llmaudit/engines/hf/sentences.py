@@ -37,10 +37,13 @@ def encode_sentences(folder: Path, texts: Sequence[str]) -> NDArray[np.float64]:
             model = AutoModel.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
             )
-        except (OSError, ValueError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
             raise ModelError(f"{folder}: no sentence encoder that can be loaded ({error})") from None
+    if tokenizer.pad_token is None or model.config.is_encoder_decoder:
+        raise ModelError(f"{folder}: no sentence encoder: it has a decoder, or a tokenizer that cannot pad")
     model.eval()
-    distinct = sorted(set(texts), key=len)  # texts of like length share a batch, and none is encoded twice
+    # Texts of like length share a batch, and none is encoded twice. A set has another order in every process.
+    distinct = sorted(set(texts), key=lambda text: (len(text), text))
     rows: dict[str, NDArray[np.float64]] = {}
     for start in range(0, len(distinct), _BATCH):
         batch = distinct[start : start + _BATCH]

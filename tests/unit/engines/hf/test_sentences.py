@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 import transformers
 
 from llmaudit.diversity.encoders import check_encoder, encode, encoder_digest
+from llmaudit.engines.hf import sentences
 from llmaudit.engines.hf.quiet import quiet
 from llmaudit.engines.hf.sentences import encode_sentences
 from llmaudit.errors import ModelError
@@ -81,6 +83,29 @@ def test_weights_that_cannot_be_read_are_a_model_error(folder: Path, tmp_path: P
     (tmp_path / "model.safetensors").write_bytes(b"no tensors")
     with pytest.raises(ModelError, match="no sentence encoder that can be loaded"):
         encode_sentences(tmp_path, TEXTS)
+
+
+def test_a_tokenizer_that_cannot_pad_is_a_model_error(folder: Path, tmp_path: Path) -> None:
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text(encoding="utf-8"))
+    settings["pad_token"] = None
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    with pytest.raises(ModelError, match="a tokenizer that cannot pad"):
+        encode_sentences(tmp_path, TEXTS)
+
+
+def test_texts_of_one_length_are_read_in_one_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[list[str]] = []
+    whole = sentences._encode
+
+    def encode_batch(model: Any, tokenizer: Any, texts: list[str]) -> Any:
+        read.append(texts)
+        return whole(model, tokenizer, texts)
+
+    monkeypatch.setattr(sentences, "_encode", encode_batch)
+    encode_sentences(folder, ["third", "short", "first", "a text", "a"])
+    assert read == [["a", "first", "short", "third", "a text"]]
 
 
 @pytest.mark.model

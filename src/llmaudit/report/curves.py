@@ -7,12 +7,18 @@ from typing import Any
 
 from llmaudit.exhibits import Curve, Curves, Panel, Table
 from llmaudit.report.colours import INK, MARK, SERIES
-from llmaudit.report.format import interval, number, printable
+from llmaudit.report.format import interval, number, printable, shortened
 
 __all__ = ["caption", "description", "height", "paint", "table"]
 
 _PANEL = 2.1
 """Height of a panel in inches."""
+_NAME = 60
+"""Longest name of a curve in the legend, in characters; the data table holds it in full."""
+_LEGEND, _HANDLE = 110, 10
+"""Width of the legend, and of what stands before a name and between two of them, in characters."""
+_LINE = 0.17
+"""Height of a line of the legend in inches; a panel spares two."""
 
 
 def caption(figure: Curves) -> str:
@@ -49,13 +55,15 @@ def table(figure: Curves) -> Table:
 
 def height(figure: Curves) -> float:
     """Height of the picture in inches."""
-    return _PANEL * max(len(figure.panels), 1) + 0.5
+    names = _names(figure)
+    lines = -(-len(names) // _columns(names)) if len(names) > 1 else 0
+    return _PANEL * max(len(figure.panels), 1) + 0.5 + _LINE * max(lines - 2, 0)
 
 
 def paint(canvas: Any, figure: Curves) -> None:
     """Draw every panel."""
     every = canvas.subplots(max(len(figure.panels), 1), 1, sharex=True, squeeze=False)[:, 0]
-    names = list(dict.fromkeys(curve.name for panel in figure.panels for curve in panel.curves))
+    names = _names(figure)
     for axes, panel in zip(every, figure.panels, strict=False):
         _paint_panel(axes, panel, names)
     if figure.logarithmic:
@@ -65,7 +73,20 @@ def paint(canvas: Any, figure: Curves) -> None:
     if len(names) > 1:
         # One legend for all panels: a name has the same colour in each.
         shown = {label: line for axes in every for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-        canvas.legend(shown.values(), shown.keys(), loc="outside upper left", ncols=3, frameon=False, handlelength=2.6)
+        canvas.legend(
+            shown.values(), [shortened(name, _NAME) for name in shown], loc="outside upper left",
+            ncols=_columns(names), frameon=False, handlelength=2.6,
+        )  # fmt: skip
+
+
+def _names(figure: Curves) -> list[str]:
+    return list(dict.fromkeys(curve.name for panel in figure.panels for curve in panel.curves))
+
+
+def _columns(names: list[str]) -> int:
+    """How many names stand side by side in the legend."""
+    longest = max(len(shortened(name, _NAME)) for name in names)
+    return max(1, min(3, _LEGEND // (_HANDLE + longest)))
 
 
 def _paint_panel(axes: Any, panel: Panel, names: list[str]) -> None:
@@ -82,6 +103,8 @@ def _paint_panel(axes: Any, panel: Panel, names: list[str]) -> None:
         _paint_curve(axes, curve, SERIES[names.index(curve.name) % len(SERIES)])
     # Across, above the panel: upright, a name of some words is longer than the panel is high.
     axes.set_title(printable(panel.axis), loc="left", size=8.5)
+    # Beside the axis: above it, where matplotlib writes a power of ten, stands the title.
+    axes.yaxis.get_offset_text().set_horizontalalignment("right")
 
 
 def _paint_curve(axes: Any, curve: Curve, look: tuple[str, str, str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from llmaudit.exhibits import Bars, Intervals, Table
 from llmaudit.report.colours import DATA, INK, MARK
-from llmaudit.report.format import interval, number, printable
+from llmaudit.report.format import interval, number, printable, shortened
 
 __all__ = ["ROWS", "Rows", "caption", "description", "height", "paint", "table"]
 
@@ -81,6 +81,8 @@ def _draw_rows(axes: Any, figure: Rows, rows: Sequence[tuple[Any, ...]]) -> None
     _write_rows(axes, rows)
     axes.set_xlim(_range(figure, [*marks, *([0.0] if zero else [])]))
     axes.set_xlabel(printable(figure.axis))
+    # Beside the axis: below it, where matplotlib writes a power of ten, stands the label.
+    axes.xaxis.get_offset_text().set_horizontalalignment("left")
 
 
 def _draw_intervals(axes: Any, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -93,7 +95,7 @@ def _draw_intervals(axes: Any, rows: Sequence[tuple[Any, ...]]) -> None:
 
 def _write_rows(axes: Any, rows: Sequence[tuple[Any, ...]]) -> None:
     """Write the label of every row at its left and its numbers at its right, the first row on top."""
-    axes.set_yticks(range(len(rows)), [_shorten(row[0]) for row in rows])
+    axes.set_yticks(range(len(rows)), [shortened(row[0], _LABEL) for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     for height, row in enumerate(rows):
         text = _numbers(row)
@@ -121,11 +123,6 @@ def _range(figure: Rows, marks: list[float]) -> tuple[float, float]:
 def _finite(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """Return rows with None for every number that has no place on an axis."""
     return [(label, *(v if v is not None and math.isfinite(v) else None for v in values)) for label, *values in rows]
-
-
-def _shorten(label: str) -> str:
-    label = " ".join(printable(label).split())
-    return label if len(label) <= _LABEL else label[: _LABEL - 1] + "…"
 
 
 def _numbers(row: Sequence[Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 
-__all__ = ["NOTHING", "duration", "interval", "moment", "number", "p_value", "percent", "printable"]
+__all__ = ["NOTHING", "duration", "interval", "moment", "number", "p_value", "percent", "printable", "shortened"]
 
 #: Stands where there is no value.
 NOTHING = "–"
@@ -81,6 +81,12 @@ def moment(text: str) -> str:
 def printable(text: str) -> str:
     """Replace the characters that no page may hold by signs that show where they stood."""
     return text.translate(_PICTURES)
+
+
+def shortened(label: str, length: int) -> str:
+    """Write a label of a chart on one line, of so many characters at most."""
+    label = " ".join(printable(label).split())
+    return label if len(label) <= length else label[: length - 1] + "…"
 
 
 def _decimals(value: float) -> int:

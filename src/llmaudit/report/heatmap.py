@@ -7,7 +7,7 @@ from typing import Any
 
 from llmaudit.exhibits import Heatmap, Table
 from llmaudit.report.colours import DATA, INK, MARK
-from llmaudit.report.format import number, printable
+from llmaudit.report.format import number, printable, shortened
 
 __all__ = ["caption", "description", "height", "paint", "table"]
 
@@ -22,7 +22,7 @@ def caption(figure: Heatmap) -> str:
     """Say how to read a figure."""
     low, high = _ends(figure)
     below = " Orange is below zero." if low < 0 else ""
-    return f"The darker a cell, the further from zero: from {number(low)} to {number(high)}.{below}"
+    return f"The stronger the colour of a cell, the further from zero: from {number(low)} to {number(high)}.{below}"
 
 
 def description(figure: Heatmap) -> str:
@@ -61,16 +61,13 @@ def paint(canvas: Any, figure: Heatmap) -> None:
     axes.set_xlim(-0.5, len(figure.columns) - 0.5)
     axes.set_ylim(len(figure.rows) - 0.5, -0.5)
     axes.grid(visible=False)
-    axes.set_xticks(range(len(figure.columns)), [_shorten(name) for name in figure.columns], rotation=60, ha="right")
-    axes.set_yticks(range(len(figure.rows)), [_shorten(name) for name in figure.rows])
+    axes.set_xticks(
+        range(len(figure.columns)), [shortened(name, _LABEL) for name in figure.columns], rotation=60, ha="right"
+    )
+    axes.set_yticks(range(len(figure.rows)), [shortened(name, _LABEL) for name in figure.rows])
     axes.set_xlabel(printable(figure.axis))
 
 
 def _ends(figure: Heatmap) -> tuple[float, float]:
     found = [value for row in figure.values for value in row if value is not None and math.isfinite(value)]
     return min(found, default=0.0), max(found, default=0.0)
-
-
-def _shorten(label: str) -> str:
-    label = " ".join(printable(label).split())
-    return label if len(label) <= _LABEL else label[: _LABEL - 1] + "…"

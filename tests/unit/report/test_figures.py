@@ -4,11 +4,14 @@ import math
 import re
 import warnings
 from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from llmaudit.audit import Bars, Curve, Curves, Figure, Heatmap, Intervals, Panel, Table
+from llmaudit.report import figures
+from llmaudit.report.curves import height, paint
 from llmaudit.report.figures import draw, numbers
 
 FOREST = Intervals("Gaps", "gap", (("a", 0.1, 0.0, 0.2), ("b $x_{", -0.3, None, None)), zero=True, limits=(0.15,))
@@ -133,6 +136,35 @@ def test_curves_share_their_horizontal_axis_and_one_legend() -> None:
     assert texts.count("strength, nats") == 1
     assert texts.count("as it is") == texts.count("masked") == 1
     assert {"effect", "cost", "<all>", "limit 0.5"} <= set(texts)
+
+
+@pytest.mark.parametrize("length", [5, 20, 33, 45, 300])
+def test_the_names_of_curves_stay_on_the_page(length: int) -> None:
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Canvas
+
+    curves = tuple(
+        Curve(f"{number} {'n' * length}", ((0, 0.0, None, None), (1, 1.0, None, None))) for number in range(7)
+    )
+    figure = Curves("t", "x", (Panel("y", curves),))
+    with mpl.rc_context(fname=Path(figures.__file__).parent / "templates" / "figures.mplstyle"):
+        canvas = Canvas(figsize=(7.0, height(figure)))
+        paint(canvas, figure)
+        FigureCanvasAgg(canvas).draw()
+    (legend,) = canvas.legends
+    assert legend.get_window_extent().width <= canvas.bbox.width
+    assert canvas.axes[0].get_window_extent().height > 100
+
+
+def test_a_power_of_ten_stands_beside_the_axis() -> None:
+    (bars,) = draw(Bars("t", "a label that is longer than the axis", (("a", 3e-17), ("b", 8e-17))), "n").pictures
+    (line,) = draw(
+        Curves("t", "x", (Panel("y", (Curve("a", ((0, 1e-17, None, None), (1, 8e-17, None, None))),)),)), "n"
+    ).pictures
+    for picture, ends in ((bars, False), (line, True)):
+        (power,) = (text for text in parse(picture.inline).iter("text") if text.text == "1e−17")
+        assert ("text-anchor: end" in power.attrib["style"]) is ends
 
 
 def test_the_numbers_of_every_figure_make_a_table() -> None:

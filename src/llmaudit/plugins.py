@@ -10,13 +10,13 @@ import pluggy
 
 from llmaudit import hookspecs
 from llmaudit.audit import Audit
-from llmaudit.audits import bias, tokenization
+from llmaudit.audits import bias, fidelity, tokenization
 from llmaudit.scorers import answers, regard, sentiment, toxicity
 
 __all__ = ["BUILT_IN", "installed_kinds"]
 
 #: Modules whose hooks offer the built-in kinds and scorers.
-BUILT_IN = (bias, tokenization, sentiment, answers, toxicity, regard)
+BUILT_IN = (bias, tokenization, fidelity, sentiment, answers, toxicity, regard)
 
 
 def installed_kinds() -> dict[str, type[Audit[Any]]]:

@@ -20,6 +20,7 @@ _SUITE_SUFFIX = ".audit.yaml"
 _MARKERS = {
     "bias": "audits that compare groups in open generation",
     "tokenization": "audits of what a text costs in tokens",
+    "fidelity": "audits of what another form of a model loses",
 }
 _left_out: list[str] = []
 

@@ -34,6 +34,7 @@ from llmaudit.stats.power import (
     power_of_pass,
     variance_components,
 )
+from llmaudit.stats.quantiles import cluster_quantile_intervals, pooled_quantile, quantile_needs
 from llmaudit.stats.verdicts import MIN_CLUSTERS, Judgement, Limit, design_problem, judge
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "bca_cluster_bootstrap",
     "benjamini_hochberg",
     "clopper_pearson",
+    "cluster_quantile_intervals",
     "clusters_needed",
     "design_problem",
     "friedman",
@@ -59,7 +61,9 @@ __all__ = [
     "min_attainable_p",
     "page",
     "permutation_null_worst_gap",
+    "pooled_quantile",
     "power_of_pass",
+    "quantile_needs",
     "ratio_interval",
     "sign_flip",
     "simultaneous_ratio_intervals",

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import torch
 
+from llmaudit.cachedir import cache_folder
 from llmaudit.engines.base import EngineOptions
+from llmaudit.engines.comparing import Baseline, Footprint, Positions, Span
 from llmaudit.engines.hf.directions import Directions, count_layers
+from llmaudit.engines.hf.divergence import StoredBaseline, compare_pieces, read_span
 from llmaudit.engines.hf.encoding import Encoder, Ids, continuation_text
+from llmaudit.engines.hf.footprint import footprint
 from llmaudit.engines.hf.forward import Forward
 from llmaudit.engines.hf.generation import Decoded, Decoder, Job
 from llmaudit.engines.hf.loading import LoadedModel, load_model
 from llmaudit.engines.hf.matmul import PackedWeights
-from llmaudit.engines.hf.memory import NO_MEMORY, Budget, keep_freed_pages, release
+from llmaudit.engines.hf.memory import NO_MEMORY, Budget, allocated, free_memory, keep_freed_pages, release
 from llmaudit.engines.hf.noise import row_key
 from llmaudit.engines.hf.representations import attend, embed, stream_logits
+from llmaudit.engines.hf.rounding import Rounding
 from llmaudit.engines.hf.scoring import Asked, next_tokens, score
 from llmaudit.engines.hf.selfcheck import check_decoding
-from llmaudit.engines.hf.tokenization import cut
+from llmaudit.engines.hf.tokenization import cut, vocabulary_digest
 from llmaudit.errors import EngineError
 from llmaudit.types import (
     Attend,
@@ -60,10 +66,15 @@ class HFEngine:
     steering: frozenset[str] = frozenset({"logit_bias", "word_bias", "direction"})
 
     def __init__(self, options: EngineOptions) -> None:
-        loaded = load_model(options)
+        self._options = options
+        started, before = time.perf_counter(), allocated()
+        self._loaded: LoadedModel = load_model(options)
+        loaded = self._loaded
         keep_freed_pages()
+        rounding = Rounding.parse(options.quantization) if options.quantization else None
+        # Now: bitsandbytes lays the weights out anew when it first multiplies with them on a CPU.
+        self._footprint = footprint(loaded.model, rounding, time.perf_counter() - started, allocated() - before)
         self.info = loaded.info
-        self._loaded: LoadedModel = loaded
         self._tokenizer = loaded.tokenizer
         self._encoder = Encoder(loaded.tokenizer)
         self._device = loaded.device
@@ -110,12 +121,61 @@ class HFEngine:
                 raise EngineError(f"text {key}: {failure.error}")
         return stream_logits(self._loaded.model, sequences, self._device, chunk)
 
+    @property
+    def vocabulary(self) -> str:
+        """SHA-256 of the tokenizer's vocabulary."""
+        return vocabulary_digest(self._tokenizer)
+
+    @property
+    def start(self) -> int:
+        """The start token, or the end token of models that lack one."""
+        return self._encoder.start
+
+    @property
+    def predicted(self) -> int:
+        """How many tokens are predicted: columns that only pad the vocabulary are left out."""
+        return min(len(self._tokenizer), self._vocabulary)
+
+    def footprint(self) -> Footprint:
+        """What the weights took when they were loaded."""
+        return self._footprint
+
+    def room(self) -> int:
+        """Bytes that are free on the device."""
+        return free_memory(self._device)
+
+    def park(self) -> None:
+        """Free the weights, as `close` does; `resume` loads them again."""
+        self.close()
+
+    def resume(self) -> None:
+        """Load the weights again where they were freed. Raises ModelError."""
+        if "_loaded" not in vars(self):
+            self._loaded = load_model(self._options)
+            self._forward = Forward(self._loaded.model, self._device, self._context, exact=self._loaded.exact)
+
+    def baseline(self, spans: Sequence[Span], disk: int) -> StoredBaseline:
+        """Read spans as the reference of a comparison, keeping at most `disk` bytes of logits. Raises EngineError."""
+        for number, span in enumerate(spans):
+            if failure := self._refusal(span.ids):
+                raise EngineError(f"span {number}: {failure.error}")
+        return StoredBaseline(spans, self._read, self.predicted, disk, cache_folder())
+
+    def compare(self, baseline: Baseline) -> Iterator[tuple[Positions, float]]:
+        """Read the spans of another engine's baseline: yields (what differs, seconds). Raises EngineError."""
+        if not isinstance(baseline, StoredBaseline):
+            raise EngineError("a model in this process can only be compared with another one in this process")
+        return compare_pieces(self._read, baseline)
+
     def close(self) -> None:
         """Drop the weights and give their memory back to the device."""
         for weights in ("_loaded", "_forward"):
             vars(self).pop(weights, None)
         self._sampler = self._packed = None
         release()
+
+    def _read(self, span: Span) -> Iterator[torch.Tensor]:
+        return read_span(self._loaded.model, span, self._device, self.predicted)
 
     def _generate(self, requests: list[tuple[int, Generate]]) -> Iterator[tuple[int, Response]]:
         jobs: list[Job] = []

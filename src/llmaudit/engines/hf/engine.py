@@ -56,6 +56,9 @@ _LOGITS_ELSEWHERE = 1 << 28
 #: Positions whose logits exist at a time where all of them are asked for.
 _STREAM = 128
 
+_SIDE_BY_SIDE = "rows decoded side by side"
+_COMPANY = "in this data type or quantization the company of other texts would change what the model makes of one."
+
 R = TypeVar("R", bound=Request)
 
 
@@ -87,16 +90,19 @@ class HFEngine:
         self._vocabulary = int(loaded.model.get_input_embeddings().weight.shape[0])
         logits = _LOGITS.get(kind, _LOGITS_ELSEWHERE)
         tokens = min(_TOKENS.get(kind, _TOKENS_ELSEWHERE), max(1, logits // self._vocabulary))
-        self._rows = Budget("rows decoded side by side", rows, loaded.memory_key)
+        self._rows = Budget(_SIDE_BY_SIDE, rows, loaded.memory_key)
         self._tokens = Budget("tokens read at a time", tokens, loaded.memory_key)
         self._sampler: Any = None
         """The model that completions are drawn from, made ready when the first one is asked for."""
         self._packed: PackedWeights | None = None
+        self._alone: list[str] = []
 
     @property
     def remarks(self) -> Sequence[str]:
         """What a reader of the report must know of how the answers were computed."""
-        return [budget.remark for budget in (self._rows, self._tokens) if budget.remark]
+        said = [budget.remark for budget in (self._rows, self._tokens) if budget.remark]
+        alone = ["Texts were read one by one: " + _COMPANY] if self._forward.alone else []
+        return [*said, *alone, *self._alone]
 
     def run(self, requests: Sequence[Request]) -> Iterator[tuple[int, Response]]:
         """Answer, one type of request after the other. Raises ModelError for an architecture that batches change."""
@@ -203,7 +209,10 @@ class HFEngine:
     def _decoder(self, jobs: int) -> tuple[Decoder, PackedWeights | None]:
         if self._sampler is None:
             sampler = self._loaded.load_sampler()
-            check_decoding(sampler, self._device, self._context, exact=self._exact and sampler is self._loaded.model)
+            exact = self._exact and sampler is self._loaded.model
+            if not check_decoding(sampler, self._device, self._context, exact=exact):
+                self._rows = Budget(_SIDE_BY_SIDE, 1)
+                self._alone.append("Completions were drawn one by one: " + _COMPANY)
             self._sampler = sampler
         rows = self._rows.value
         if jobs >= rows and (self._packed is None or self._packed.rows != rows):
@@ -272,7 +281,8 @@ class HFEngine:
                 indices.append(index)
         if texts:
             self._forward.check_padding()
-        for place, embedding in embed(self._loaded.model, texts, self._device, self._tokens):
+        budget = Budget("tokens read at a time", 1) if self._forward.alone else self._tokens
+        for place, embedding in embed(self._loaded.model, texts, self._device, budget):
             yield indices[place], embedding
 
     def _attend(self, requests: list[tuple[int, Attend]]) -> Iterator[tuple[int, Response]]:

@@ -16,7 +16,7 @@ from llmaudit.engines.hf.rounding import Rounding
 __all__ = ["allocated_tensors", "footprint"]
 
 #: How deep the tensors of a quantizer lie: a parameter's state, the state of its scales, their codebook.
-_DEPTH = 4
+_DEPTH = 7
 
 
 def footprint(model: Any, rounding: Rounding | None, load_seconds: float, on_device: int) -> Footprint:

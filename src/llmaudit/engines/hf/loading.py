@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -200,6 +201,8 @@ def _quantizer(name: str, dtype: torch.dtype) -> Any:
         ) from None
     quantizer: Any = transformers.BitsAndBytesConfig
     if name == "int8":
+        # It would tell at every product that it casts to float16, which is how it works.
+        logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
         return quantizer(load_in_8bit=True)
     kind, _, double = name.partition("-")
     return quantizer(

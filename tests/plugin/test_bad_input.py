@@ -45,7 +45,7 @@ def _refused(project: Project, *arguments: str) -> list[str]:
             "kind: bias",
             "kind: biass",
             "facts.audit.yaml:4:11: audits.gender.kind: unknown kind 'biass'; did you mean 'bias'? "
-            "(known: bias, tokenization)",
+            "(known: bias, tokenization, fidelity)",
             id="kind",
         ),
         pytest.param(

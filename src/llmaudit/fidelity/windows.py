@@ -130,7 +130,8 @@ def _strided(ids: Ids, window: StridedParams, beginning: Beginning, name: str) -
     scored = 1
     for begin in range(0, len(tokens), window.stride):
         end = min(begin + window.tokens, len(tokens))
-        yield Span(tokens[begin:end], scored - begin)
+        # Where windows do not overlap, nothing predicts the first token of each.
+        yield Span(tokens[begin:end], max(1, scored - begin))
         scored = end
         if end == len(tokens):
             return

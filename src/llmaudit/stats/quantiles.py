@@ -74,9 +74,10 @@ def _resampled(
     found = []
     for start in range(0, _RESAMPLES, batch):
         draws = rng.multinomial(count, np.full(count, 1 / count), size=min(batch, _RESAMPLES - start))
-        reached = draws[:, owner].cumsum(axis=1)
+        reached = draws.astype(np.int32)[:, owner].cumsum(axis=1, dtype=np.int32)
         wanted = np.ceil(np.outer(reached[:, -1], quantiles)).clip(1)
-        found.append([ordered[np.searchsorted(row, want)] for row, want in zip(reached, wanted, strict=True)])
+        places = [(reached >= column[:, None]).argmax(axis=1) for column in wanted.T]
+        found.append(ordered[np.stack(places, axis=1)])
     return np.concatenate(found)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,18 @@ BASE: dict[str, Any] = {
 }
 
 
+@cache
+def noise(seed: int) -> Any:
+    return np.random.default_rng(seed).normal(size=VOCABULARY)
+
+
 def logits(ids: Sequence[int]) -> Any:
-    return np.stack([np.random.default_rng(token).normal(size=VOCABULARY) for token in ids])
+    return np.stack([noise(token) for token in ids])
 
 
 def shaken(ids: Sequence[int]) -> Any:
     """A layer that is broken: noise on every prediction."""
-    return logits(ids) + np.stack([np.random.default_rng(token + 9000).normal(size=VOCABULARY) for token in ids])
+    return np.stack([noise(token) + noise(token + 9000) for token in ids])
 
 
 def right(request: Request) -> Response | str | None:

@@ -166,6 +166,7 @@ class Fidelity(Audit["Fidelity.Params"]):
             self.params.choose_by,
             self.params.continuations,
             self._partings(own, heard, context, reference),
+            _drawn_in(reference),
             self.seed,
         )
         return findings.measurement(texts), [*texts, *findings.samples()]
@@ -256,6 +257,12 @@ def _tokens(samples: Sequence[Sample], model: str, context: Context, engine: Eng
     asked = [Tokenize(text, prompt, {"part": "completion", "model": model}) for prompt, text in texts.items()]
     answers = context.answer(asked, engine) if asked else []
     return {s.request.cluster: s.response.ids for s in answers if isinstance(s.response, Tokens)}
+
+
+def _drawn_in(engine: Engine) -> tuple[str, str] | None:
+    """Data types of an engine's likelihoods and of its completions, where they differ."""
+    read, drawn = str(engine.info.dtype), str(engine.info.facts.get("sampling_dtype", engine.info.dtype))
+    return None if read == drawn else (read, drawn)
 
 
 def _said(params: VariantParams) -> str:

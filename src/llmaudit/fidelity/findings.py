@@ -33,6 +33,8 @@ class Findings:
     continuations: ContinuationParams | None
     partings: Mapping[str, Mapping[str, int] | str]
     """Variant -> prompt -> how many tokens its continuation shares with the reference's."""
+    drawn_in: tuple[str, str] | None
+    """Data types of the reference's likelihoods and of its completions, where they differ."""
     seed: int
 
     def samples(self) -> list[Sample]:
@@ -93,4 +95,12 @@ class Findings:
         noise = (
             [f"Rounding made the divergence negative at {clipped:.0f} tokens; it counts as 0 there."] if clipped else []
         )
-        return (*skipped, *noise)
+        drawn = (
+            [
+                f"The reference's continuations were drawn in {self.drawn_in[1]} and not in {self.drawn_in[0]}: where"
+                " they part from a variant's, that may be the cause. Name the data type (--dtype) to draw in it."
+            ]
+            if self.drawn_in and self.continuations
+            else []
+        )
+        return (*skipped, *noise, *drawn)

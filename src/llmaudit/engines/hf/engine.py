@@ -215,7 +215,7 @@ class HFEngine:
                 self._alone.append("Completions were drawn one by one: " + _COMPANY)
             self._sampler = sampler
         rows = self._rows.value
-        if jobs >= rows and (self._packed is None or self._packed.rows != rows):
+        if jobs >= rows > 1 and (self._packed is None or self._packed.rows != rows):
             self._packed = None
             self._packed = PackedWeights(self._sampler, rows)
         decoder = Decoder(

@@ -130,7 +130,8 @@ def _strided(text: str, length: int, stride: int) -> float:
     folder = local_folder(resolve(DEFAULT_MODEL, {}))
     with quiet():
         tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder)
-        model: Any = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        model: Any = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model.eval()
     ids = tokenizer(text, return_tensors="pt", verbose=False).input_ids
     total, count, before = 0.0, 0, 0
     for begin in range(0, ids.shape[1], stride):

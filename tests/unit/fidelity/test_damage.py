@@ -14,8 +14,8 @@ from llmaudit.types import Estimate
 
 
 def positions(kl: list[float], before: list[float], after: list[float], same: list[float]) -> Positions:
-    arrays = [np.array(each) for each in (kl, before, after, same)]
-    return Positions(*arrays, shared_top=np.full(len(kl), 0.8), clipped=1)
+    shared = np.full(len(kl), 0.8)
+    return Positions(np.array(kl), np.array(before), np.array(after), np.array(same), shared, clipped=1)
 
 
 READING = Reading(
@@ -105,7 +105,7 @@ def test_a_model_that_is_the_reference_has_lost_nothing() -> None:
 
 
 def test_a_variant_that_cannot_be_had_leaves_the_others_alone() -> None:
-    damages = {"v": Damage.of(HEARD, READING.places), "w": "needs a package"}
+    damages: dict[str, Damage | str] = {"v": Damage.of(HEARD, READING.places), "w": "needs a package"}
     found = damage_estimates(damages, READING, seed=1)
     assert list(found) == list(damage_metrics(["v", "w"]))
     assert found["kl_mean.w"].problem == "needs a package"

@@ -68,10 +68,8 @@ def test_a_transform_rises_with_its_interval() -> None:
     assert plain.own is not None
     assert raised.own is not None
     assert raised.value == pytest.approx(math.exp(plain.value))
-    assert (raised.own.low, raised.own.high) == (
-        pytest.approx(math.exp(plain.own.low)),
-        pytest.approx(math.exp(plain.own.high)),
-    )
+    assert raised.own.low == pytest.approx(math.exp(plain.own.low))
+    assert raised.own.high == pytest.approx(math.exp(plain.own.high))
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
@@ -86,7 +84,8 @@ def test_a_share_that_is_always_the_same_is_not_certain(share: float) -> None:
 def test_items_without_a_flip_bound_the_share_of_flips() -> None:
     found = proportion(np.zeros(64), 64, 1)
     assert found.own is not None
-    assert (found.own.low, found.own.high) == (0.0, pytest.approx(1 - 0.05 ** (1 / 64)))
+    assert found.own.low == 0
+    assert found.own.high == pytest.approx(1 - 0.05 ** (1 / 64))
 
 
 def test_a_mean_over_prompts() -> None:

@@ -29,7 +29,7 @@ def test_models_that_share_no_matrix_have_no_bits_per_weight() -> None:
 
 
 def test_sizes_are_exact_and_times_are_not() -> None:
-    sizes = {"v": Size(SMALL, 50.0), "w": "needs a package"}
+    sizes: dict[str, Size | str] = {"v": Size(SMALL, 50.0), "w": "needs a package"}
     found = size_estimates(Size(FULL, 100.0), sizes, speed=True)
     assert list(found) == list(size_metrics(["v", "w"], speed=True))
     assert (found["stored_bytes.v"].value, found["allocated_bytes.v"].value) == (1600, 5100)

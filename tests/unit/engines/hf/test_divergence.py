@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -177,8 +178,8 @@ def test_a_full_disk_is_a_bound(model: Any, other: Any, tmp_path: Path, monkeypa
         def __getattr__(self, name: str) -> Any:
             return getattr(self._file, name)
 
-    make = module.tempfile.TemporaryFile
-    monkeypatch.setattr(module.tempfile, "TemporaryFile", lambda **how: Full(make(**how)))
+    make = tempfile.TemporaryFile
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **how: Full(make(**how)))
     with StoredBaseline(SPANS, reader(model), 300, 10**9, tmp_path) as baseline:
         assert baseline.stored == 0
         assert len(list(compare_pieces(reader(other), baseline))) == len(SPANS)

@@ -77,7 +77,7 @@ class Linear4bit(torch.nn.Linear):
 
     def __init__(self) -> None:
         super().__init__(8, 8, bias=False)
-        self.weight.quant_state = State()
+        vars(self.weight)["quant_state"] = State()
 
 
 class State:

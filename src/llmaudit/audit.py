@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from llmaudit.engines.base import Engine, Variant
+from llmaudit.engines.quantization import check_quantization
 from llmaudit.exhibits import Bars, Curve, Curves, Figure, Heatmap, Intervals, Panel, Setting, Table
 from llmaudit.scorers.base import Scorer
 from llmaudit.types import Better, Estimate, Request, Sample
@@ -108,7 +109,7 @@ class VariantParams(Spec):
     model: str | None = Field(default=None, min_length=1)
     """A folder, a .gguf file, an alias or a hub id; the audited model where left out."""
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
-    quantization: str | None = Field(default=None, min_length=1)
+    quantization: Annotated[str, AfterValidator(check_quantization)] | None = None
     """int8, nf4, fp4 or nf4-double by bitsandbytes; rtn4, rtn2-g64 and the like: rounding, simulated."""
 
     @model_validator(mode="after")

@@ -22,9 +22,10 @@ from pydantic_core import PydanticKnownError
 from llmaudit.audit import Name, Spec
 from llmaudit.prompts import PRONOUNS, Group
 
-__all__ = ["Axes", "AxisLevel", "GroupParams", "Groups", "crossed", "noun_of_axes"]
+__all__ = ["Axes", "AxisLevel", "GroupParams", "Groups", "Text", "crossed", "noun_of_axes"]
 
 Number = Literal["plural", "singular"]
+#: A text that says something.
 Text = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
 
 #: What requests carry beside the axes: an axis of this name could not be told from it.

@@ -21,8 +21,11 @@ def measure_noise(finished: Finished, execution: Execution) -> tuple[NoiseFloor,
     """Run an audit twice more, past the store: in other batches with the same draws, and with other draws.
 
     `execution` is what the audit ran in. The first repetition shows what the arithmetic moves (in float32 the last
-    digits of likelihoods, and samples only at ties), the second what drawing again moves.
+    digits of likelihoods, and samples only at ties), the second what drawing again moves. An audit that compares models
+    with one another has none: texts are read one by one there, and nothing is drawn.
     """
+    if finished.entry.audit.compares_variants:
+        return ()
     batches = _again(finished, execution, lambda request: request)
     draws = _again(finished, execution, _redrawn)
     return tuple(

@@ -10,7 +10,18 @@ import pluggy
 
 from llmaudit import hookspecs
 from llmaudit.audit import Audit
-from llmaudit.audits import anatomy, association, bias, content, diversity, next_token, pairs, steering, tokenization
+from llmaudit.audits import (
+    anatomy,
+    association,
+    bias,
+    content,
+    diversity,
+    fidelity,
+    next_token,
+    pairs,
+    steering,
+    tokenization,
+)
 from llmaudit.scorers import answers, regard, sentiment, toxicity
 
 __all__ = ["BUILT_IN", "installed_kinds"]
@@ -22,6 +33,7 @@ BUILT_IN = (
     bias,
     content,
     diversity,
+    fidelity,
     next_token,
     pairs,
     steering,

@@ -6,9 +6,15 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import assert_never
 
+import numpy as np
+
 from llmaudit.engines.anatomy import Anatomy, SpecialToken, TextReading
+from llmaudit.engines.comparing import Array, Baseline, Footprint, Positions, Span, compare_logits
+from llmaudit.errors import EngineError
 from llmaudit.types import (
     Attend,
     Attention,
@@ -27,10 +33,16 @@ from llmaudit.types import (
     Tokens,
 )
 
-__all__ = ["FakeEngine", "Handler", "answer"]
+__all__ = ["FakeEngine", "Handler", "Logits", "answer"]
 
 #: Answers one request; returning None leaves it to the engine's own deterministic answer.
 Handler = Callable[[Request], Response | str | None]
+
+#: Gives the logits after every one of some tokens, shape (tokens, VOCABULARY).
+Logits = Callable[[Sequence[int]], Array]
+
+#: Tokens that the engine predicts: more than it makes of any text.
+VOCABULARY = 1024
 
 _WORDS = tuple(
     "people work good well care hard often help learn time bad kind smart poor happy never family great".split()  # noqa: SIM905 - shorter
@@ -59,8 +71,13 @@ class FakeEngine:
     """Answers every request from a hash of its content, or from a handler.
 
     `handler` is called with each request and returns a Response, the text of a completion, or None for the default
-    answer. `requests` keeps what was asked, in order, for a test to look at.
+    answer. `requests` keeps what was asked, in order, for a test to look at. `logits` says what it predicts where its
+    predictions are compared with another engine's, instead of numbers drawn from a hash of each token.
     """
+
+    vocabulary = "fake"
+    start = 0
+    predicted = VOCABULARY
 
     def __init__(
         self,
@@ -70,6 +87,7 @@ class FakeEngine:
         seed: int = 0,
         name: str = "fake",
         steering: frozenset[str] = frozenset({"logit_bias", "word_bias", "direction"}),
+        logits: Logits | None = None,
     ) -> None:
         self.capabilities = capabilities
         self.steering = steering
@@ -79,6 +97,7 @@ class FakeEngine:
         self.requests: list[Request] = []
         self._handler = handler
         self._seed = seed
+        self._logits = logits or _hashed_logits
 
     def run(self, requests: Sequence[Request]) -> Iterator[tuple[int, Response]]:
         """Answer in order."""
@@ -102,8 +121,48 @@ class FakeEngine:
         """One start token, and a template that loses nothing."""
         return [TextReading(1, 1, 2, chat_lossless=True) for _ in texts]
 
+    def footprint(self) -> Footprint:
+        """A thousand weights of four bytes."""
+        return Footprint(4000, 4000, 1000, 0.0, {"layer": 4000}, {"layer": 1000})
+
+    def room(self) -> int:
+        """As much as anything needs."""
+        return 1 << 40
+
+    def park(self) -> None:
+        """Nothing to free."""
+
+    def resume(self) -> None:
+        """Nothing to load."""
+
+    def baseline(self, spans: Sequence[Span], disk: int) -> nullcontext[_FakeBaseline]:  # noqa: ARG002 - none is used
+        """Give the predictions for spans."""
+        return nullcontext(_FakeBaseline(spans, [self._predicted(span) for span in spans]))
+
+    def compare(self, baseline: Baseline) -> Iterator[tuple[Positions, float]]:
+        """Compare with another fake engine."""
+        if not isinstance(baseline, _FakeBaseline):
+            raise EngineError("a fake engine can only be compared with another one")
+        for span, reference in zip(baseline.spans, baseline.logits, strict=True):
+            yield compare_logits(reference, self._predicted(span), span.targets), 1.0
+
     def close(self) -> None:
         """Nothing to free."""
+
+    def _predicted(self, span: Span) -> Array:
+        return self._logits(span.ids[:-1])[span.first - 1 :]
+
+
+@dataclass(frozen=True, slots=True)
+class _FakeBaseline:
+    spans: Sequence[Span]
+    logits: Sequence[Array]
+    speed: float = 100.0
+
+
+def _hashed_logits(ids: Sequence[int]) -> Array:
+    """Numbers that depend on the token before, as a bigram model's."""
+    return np.stack([np.random.default_rng(token).normal(size=VOCABULARY) for token in ids])
 
 
 def answer(request: Request, seed: int = 0) -> Response:

@@ -23,6 +23,7 @@ _MARKERS = {
     "bias": "audits that compare groups in open generation",
     "content": "audits of how often an answer has the content of a codebook",
     "diversity": "audits of what the temperature does to the variety of answers",
+    "fidelity": "audits of what another form of a model loses",
     "next_token": "audits that compare groups by the distribution of the next word",
     "pairs": "audits of which of two sentences a model finds more likely",
     "steering": "audits of whether a model can be steered, and what it costs",

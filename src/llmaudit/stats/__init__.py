@@ -41,6 +41,7 @@ from llmaudit.stats.power import (
     power_of_pass,
     variance_components,
 )
+from llmaudit.stats.quantiles import cluster_quantile_intervals, pooled_quantile, quantile_needs
 from llmaudit.stats.renyi import RENYI_ORDER, renyi_efficiency, renyi_efficiency_without_each
 from llmaudit.stats.two_sample import welch_interval
 from llmaudit.stats.verdicts import MIN_CLUSTERS, Judgement, Limit, design_problem, judge
@@ -62,6 +63,7 @@ __all__ = [
     "bca_cluster_bootstrap",
     "benjamini_hochberg",
     "clopper_pearson",
+    "cluster_quantile_intervals",
     "clusters_needed",
     "cochran_mantel_haenszel",
     "design_problem",
@@ -78,7 +80,9 @@ __all__ = [
     "nested_components",
     "page",
     "permutation_null_worst_gap",
+    "pooled_quantile",
     "power_of_pass",
+    "quantile_needs",
     "ratio_interval",
     "ratio_intervals",
     "renyi_efficiency",

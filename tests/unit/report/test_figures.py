@@ -151,7 +151,8 @@ def test_the_names_of_curves_stay_on_the_page(length: int) -> None:
     with mpl.rc_context(fname=Path(figures.__file__).parent / "templates" / "figures.mplstyle"):
         canvas = Canvas(figsize=(7.0, height(figure)))
         paint(canvas, figure)
-        FigureCanvasAgg(canvas).draw()
+        FigureCanvasAgg(canvas)
+        canvas.draw_without_rendering()
     (legend,) = canvas.legends
     assert legend.get_window_extent().width <= canvas.bbox.width
     assert canvas.axes[0].get_window_extent().height > 100

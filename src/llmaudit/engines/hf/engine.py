@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import torch
 
+from llmaudit.cachedir import cache_folder
 from llmaudit.engines.anatomy import Anatomy, TextReading
 from llmaudit.engines.base import EngineOptions
+from llmaudit.engines.comparing import Baseline, Footprint, Positions, Span
 from llmaudit.engines.hf.anatomy import cache_bytes_per_token, dissect, read_text
 from llmaudit.engines.hf.directions import Directions, count_layers
+from llmaudit.engines.hf.divergence import StoredBaseline, compare_pieces, read_span
 from llmaudit.engines.hf.encoding import Encoder, Ids, continuation_text
+from llmaudit.engines.hf.footprint import footprint
 from llmaudit.engines.hf.forward import Forward
 from llmaudit.engines.hf.generation import Decoded, Decoder, Job
 from llmaudit.engines.hf.loading import LoadedModel, load_model
 from llmaudit.engines.hf.matmul import PackedWeights
-from llmaudit.engines.hf.memory import NO_MEMORY, Budget, keep_freed_pages, release
+from llmaudit.engines.hf.memory import NO_MEMORY, Budget, allocated, free_memory, keep_freed_pages, release
 from llmaudit.engines.hf.noise import row_key
 from llmaudit.engines.hf.representations import attend, embed, stream_logits
+from llmaudit.engines.hf.rounding import Rounding
 from llmaudit.engines.hf.scoring import Asked, next_tokens, score
 from llmaudit.engines.hf.selfcheck import check_decoding
-from llmaudit.engines.hf.tokenization import cut
+from llmaudit.engines.hf.tokenization import cut, vocabulary_digest
 from llmaudit.errors import EngineError
 from llmaudit.types import (
     Attend,
@@ -52,6 +58,9 @@ _LOGITS_ELSEWHERE = 1 << 28
 #: Positions whose logits exist at a time where all of them are asked for.
 _STREAM = 128
 
+_SIDE_BY_SIDE = "rows decoded side by side"
+_COMPANY = "in this data type or quantization the company of other texts would change what the model makes of one."
+
 R = TypeVar("R", bound=Request)
 
 
@@ -62,10 +71,15 @@ class HFEngine:
     steering: frozenset[str] = frozenset({"logit_bias", "word_bias", "direction"})
 
     def __init__(self, options: EngineOptions) -> None:
-        loaded = load_model(options)
+        self._options = options
+        started, before = time.perf_counter(), allocated()
+        self._loaded: LoadedModel = load_model(options)
+        loaded = self._loaded
         keep_freed_pages()
+        rounding = Rounding.parse(options.quantization) if options.quantization else None
+        # Now: bitsandbytes lays the weights out anew when it first multiplies with them on a CPU.
+        self._footprint = footprint(loaded.model, rounding, time.perf_counter() - started, allocated() - before)
         self.info = loaded.info
-        self._loaded: LoadedModel = loaded
         self._tokenizer = loaded.tokenizer
         self._encoder = Encoder(loaded.tokenizer)
         self._device = loaded.device
@@ -78,16 +92,19 @@ class HFEngine:
         self._vocabulary = int(loaded.model.get_input_embeddings().weight.shape[0])
         logits = _LOGITS.get(kind, _LOGITS_ELSEWHERE)
         tokens = min(_TOKENS.get(kind, _TOKENS_ELSEWHERE), max(1, logits // self._vocabulary))
-        self._rows = Budget("rows decoded side by side", rows, loaded.memory_key)
+        self._rows = Budget(_SIDE_BY_SIDE, rows, loaded.memory_key)
         self._tokens = Budget("tokens read at a time", tokens, loaded.memory_key)
         self._sampler: Any = None
         """The model that completions are drawn from, made ready when the first one is asked for."""
         self._packed: PackedWeights | None = None
+        self._alone: list[str] = []
 
     @property
     def remarks(self) -> Sequence[str]:
         """What a reader of the report must know of how the answers were computed."""
-        return [budget.remark for budget in (self._rows, self._tokens) if budget.remark]
+        said = [budget.remark for budget in (self._rows, self._tokens) if budget.remark]
+        alone = ["Texts were read one by one: " + _COMPANY] if self._forward.alone else []
+        return [*said, *alone, *self._alone]
 
     def run(self, requests: Sequence[Request]) -> Iterator[tuple[int, Response]]:
         """Answer, one type of request after the other. Raises ModelError for an architecture that batches change."""
@@ -124,12 +141,61 @@ class HFEngine:
         """Say what tokenizer and chat template make of texts."""
         return [read_text(self._tokenizer, text) for text in texts]
 
+    @property
+    def vocabulary(self) -> str:
+        """SHA-256 of the tokenizer's vocabulary."""
+        return vocabulary_digest(self._tokenizer)
+
+    @property
+    def start(self) -> int:
+        """The start token, or the end token of models that lack one."""
+        return self._encoder.start
+
+    @property
+    def predicted(self) -> int:
+        """How many tokens are predicted: columns that only pad the vocabulary are left out."""
+        return min(len(self._tokenizer), self._vocabulary)
+
+    def footprint(self) -> Footprint:
+        """What the weights took when they were loaded."""
+        return self._footprint
+
+    def room(self) -> int:
+        """Bytes that are free on the device."""
+        return free_memory(self._device)
+
+    def park(self) -> None:
+        """Free the weights, as `close` does; `resume` loads them again."""
+        self.close()
+
+    def resume(self) -> None:
+        """Load the weights again where they were freed. Raises ModelError."""
+        if "_loaded" not in vars(self):
+            self._loaded = load_model(self._options)
+            self._forward = Forward(self._loaded.model, self._device, self._context, exact=self._loaded.exact)
+
+    def baseline(self, spans: Sequence[Span], disk: int) -> StoredBaseline:
+        """Read spans as the reference of a comparison, keeping at most `disk` bytes of logits. Raises EngineError."""
+        for number, span in enumerate(spans):
+            if failure := self._refusal(span.ids):
+                raise EngineError(f"span {number}: {failure.error}")
+        return StoredBaseline(spans, self._read, self.predicted, disk, cache_folder())
+
+    def compare(self, baseline: Baseline) -> Iterator[tuple[Positions, float]]:
+        """Read the spans of another engine's baseline: yields (what differs, seconds). Raises EngineError."""
+        if not isinstance(baseline, StoredBaseline):
+            raise EngineError("a model in this process can only be compared with another one in this process")
+        return compare_pieces(self._read, baseline)
+
     def close(self) -> None:
         """Drop the weights and give their memory back to the device."""
         for weights in ("_loaded", "_forward"):
             vars(self).pop(weights, None)
         self._sampler = self._packed = None
         release()
+
+    def _read(self, span: Span) -> Iterator[torch.Tensor]:
+        return read_span(self._loaded.model, span, self._device, self.predicted)
 
     def _generate(self, requests: list[tuple[int, Generate]]) -> Iterator[tuple[int, Response]]:
         jobs: list[Job] = []
@@ -157,10 +223,13 @@ class HFEngine:
     def _decoder(self, jobs: int) -> tuple[Decoder, PackedWeights | None]:
         if self._sampler is None:
             sampler = self._loaded.load_sampler()
-            check_decoding(sampler, self._device, self._context, exact=self._exact and sampler is self._loaded.model)
+            exact = self._exact and sampler is self._loaded.model
+            if not check_decoding(sampler, self._device, self._context, exact=exact):
+                self._rows = Budget(_SIDE_BY_SIDE, 1)
+                self._alone.append("Completions were drawn one by one: " + _COMPANY)
             self._sampler = sampler
         rows = self._rows.value
-        if jobs >= rows and (self._packed is None or self._packed.rows != rows):
+        if jobs >= rows > 1 and (self._packed is None or self._packed.rows != rows):
             self._packed = None
             self._packed = PackedWeights(self._sampler, rows)
         decoder = Decoder(
@@ -226,7 +295,8 @@ class HFEngine:
                 indices.append(index)
         if texts:
             self._forward.check_padding()
-        for place, embedding in embed(self._loaded.model, texts, self._device, self._tokens):
+        budget = Budget("tokens read at a time", 1) if self._forward.alone else self._tokens
+        for place, embedding in embed(self._loaded.model, texts, self._device, budget):
             yield indices[place], embedding
 
     def _attend(self, requests: list[tuple[int, Attend]]) -> Iterator[tuple[int, Response]]:

@@ -52,7 +52,9 @@ class Forward:
     """Reads sequences with a causal model.
 
     Sequences are packed side by side with their common beginnings computed once, where the architecture gives the same
-    logits that way as for one sequence alone: tried on the first use. Else every sequence has a row of its own.
+    logits that way as for one sequence alone: tried on the first use. Else every sequence has a row of its own. In less
+    than float32 it may be the arithmetic that no layout agrees with, as where int8 looks at all rows to scale each of
+    them: then every sequence is read by itself.
     """
 
     def __init__(self, model: Any, device: torch.device, context: int | None = None, *, exact: bool = True) -> None:
@@ -73,11 +75,16 @@ class Forward:
             self.check_padding()
         return self._packs
 
+    @property
+    def alone(self) -> bool:
+        """Whether sequences are read one by one, as `check_padding` has found."""
+        return self._pads is False
+
     def check_padding(self) -> None:
-        """Raise ModelError where a sequence padded beside a longer one gives other logits than alone."""
+        """Raise ModelError where a sequence padded beside a longer one gives other logits than alone, in float32."""
         if self._pads is None:
             self._pads = self._agrees(packed=False)
-        if not self._pads:
+        if not self._pads and self._exact:
             raise ModelError(
                 f"{self._model.config.model_type}: this architecture reads a batch of texts otherwise than each text"
                 " alone; llmaudit would give wrong numbers"
@@ -105,7 +112,9 @@ class Forward:
             yield found or NoMemory(tuple(batch.places))
 
     def _batches(self, sequences: Mapping[int, Ids], tokens: int, *, packed: bool) -> Iterator[Batch]:
-        return packed_batches(sequences, tokens, self._model.dtype) if packed else padded_batches(sequences, tokens)
+        if packed:
+            return packed_batches(sequences, tokens, self._model.dtype)
+        return padded_batches(sequences, 1 if self.alone else tokens)
 
     @torch.inference_mode()
     def _reading(self, batch: Batch, *, starts: Mapping[int, int], packed: bool) -> Reading:

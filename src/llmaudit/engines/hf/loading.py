@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,16 +21,15 @@ from llmaudit.engines.hf.files import hash_files, hash_weights, local_folder
 from llmaudit.engines.hf.quiet import quiet
 from llmaudit.engines.hf.rounding import Rounding, round_weights
 from llmaudit.engines.models import resolve
+from llmaudit.engines.quantization import BITSANDBYTES
 from llmaudit.errors import ModelError
 from llmaudit.types import Factor, ModelInfo
 
-__all__ = ["DTYPES", "QUANTIZATIONS", "LoadedModel", "load_model", "load_tokenizer", "pick_device", "tokenizer_facts"]
+__all__ = ["DTYPES", "LoadedModel", "load_model", "load_tokenizer", "pick_device", "tokenizer_facts"]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 #: How the names of causal architectures end; a multimodal model may carry a causal one.
 _CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
-#: What bitsandbytes does; beside it, round-to-nearest by names such as rtn4-g64.
-QUANTIZATIONS = ("int8", "nf4", "fp4", "nf4-double")
 
 
 @dataclass(slots=True)
@@ -191,8 +191,8 @@ def _read_weights(folder: Path, dtype: torch.dtype, device: torch.device, quanti
 
 
 def _quantizer(name: str, dtype: torch.dtype) -> Any:
-    if name not in QUANTIZATIONS:
-        raise ModelError(f"--quantization {name}: not known; say {', '.join(QUANTIZATIONS)} or rtn4")
+    if name not in BITSANDBYTES:
+        raise ModelError(f"--quantization {name}: not known; say {', '.join(BITSANDBYTES)} or rtn4")
     try:
         import bitsandbytes  # noqa: F401, PLC0415 - an extra
     except ImportError:
@@ -201,6 +201,8 @@ def _quantizer(name: str, dtype: torch.dtype) -> Any:
         ) from None
     quantizer: Any = transformers.BitsAndBytesConfig
     if name == "int8":
+        # It would tell at every product that it casts to float16, which is how it works.
+        logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
         return quantizer(load_in_8bit=True)
     kind, _, double = name.partition("-")
     return quantizer(

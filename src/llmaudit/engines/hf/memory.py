@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 import torch
 
 from llmaudit.cachedir import cache_folder
@@ -19,7 +20,17 @@ from llmaudit.engines.hf.encoding import Ids
 from llmaudit.engines.hf.packing import Batch
 from llmaudit.types import Failure
 
-__all__ = ["NO_MEMORY", "Budget", "attempt", "in_batches", "is_out_of_memory", "keep_freed_pages", "release"]
+__all__ = [
+    "NO_MEMORY",
+    "Budget",
+    "allocated",
+    "attempt",
+    "free_memory",
+    "in_batches",
+    "is_out_of_memory",
+    "keep_freed_pages",
+    "release",
+]
 
 T = TypeVar("T")
 
@@ -148,6 +159,18 @@ def release() -> None:
     if device is not None:
         # torch.accelerator.empty_cache knows no Apple GPU.
         getattr(torch, device.type).empty_cache()
+
+
+def allocated() -> int:
+    """Bytes of tensors on the first CUDA device; 0 where there is none, or where it does not tell."""
+    return int(torch.cuda.memory_allocated()) if torch.cuda.is_available() else 0
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on a device; of one that does not tell, those of the machine."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
 
 
 def _text(file: Path | None) -> str:

@@ -7,21 +7,18 @@ bitsandbytes does; embeddings, norms and biases stay as they are.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 
+from llmaudit.engines.quantization import MAX_BITS, ROUNDING, ROUNDING_EXAMPLES
 from llmaudit.errors import ModelError
 
 __all__ = ["Rounding", "round_weights", "rounded"]
 
-_NAME = re.compile(r"rtn(?P<bits>[1-9]\d*)(?:-(?P<size>tensor|channel|g[1-9]\d*))?(?P<lopsided>-asym)?")
-_MAX_BITS = 8
 #: Bits of a stored scale, and of a stored offset.
 _SCALE_BITS = 16
-_EXAMPLES = "rtn4, rtn8-tensor, rtn4-channel, rtn3-g64 or rtn2-g32-asym (1 to 8 bits)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +36,9 @@ class Rounding:
         """Read a name; None where it names something else. Raises ModelError for one that is nearly right."""
         if not name.startswith("rtn"):
             return None
-        found = _NAME.fullmatch(name)
-        if found is None or int(found["bits"]) > _MAX_BITS:
-            raise ModelError(f"--quantization {name}: round-to-nearest is written {_EXAMPLES}")
+        found = ROUNDING.fullmatch(name)
+        if found is None or int(found["bits"]) > MAX_BITS:
+            raise ModelError(f"--quantization {name}: round-to-nearest is written {ROUNDING_EXAMPLES}")
         size = found["size"] or "channel"
         return cls(
             int(found["bits"]), int(size[1:]) if size.startswith("g") else _shared(size), found["lopsided"] is None

@@ -29,10 +29,12 @@ _PROMPTS = ((5, 9, 2), (5, 3, *range(1, 24)), (5, 9, 4, 4, 1, 7))
 _THEN = (4, 6, 3)
 
 
-def check_decoding(model: Any, device: torch.device, context: int | None = None, *, exact: bool = True) -> None:
-    """Raise ModelError where keys, values and padding do not give the logits of a text read alone and at once.
+def check_decoding(model: Any, device: torch.device, context: int | None = None, *, exact: bool = True) -> bool:
+    """Return whether rows may be decoded side by side: whether that gives the logits of a text read alone and at once.
 
-    `exact` says that all products are made in float32. Raises EngineError where the memory is too small to tell.
+    `exact` says that all products are made in float32: then a difference is an error of the architecture, and raises
+    ModelError, as does one that cannot decode so at all. In less it may be the arithmetic, such as that of int8, which
+    looks at all rows to scale each of them. Raises EngineError where the memory is too small to tell.
     """
     size = model.get_input_embeddings().weight.shape[0]
     room = None if context is None else max(1, context - len(_THEN))
@@ -49,11 +51,13 @@ def check_decoding(model: Any, device: torch.device, context: int | None = None,
             f"{model.config.model_type}: this architecture does not decode with padded rows and keys and values"
             f" ({detail[:200]}); llmaudit cannot sample from it"
         ) from None
-    if not all(close_enough(found, expected, exact=exact) for found, expected in zip(steps, alone, strict=True)):
+    agrees = all(close_enough(found, expected, exact=exact) for found, expected in zip(steps, alone, strict=True))
+    if exact and not agrees:
         raise ModelError(
             f"{model.config.model_type}: this architecture decodes a batch of texts otherwise than each text alone;"
             " llmaudit would draw wrong samples from it"
         )
+    return agrees
 
 
 def close_enough(logits: torch.Tensor, reference: torch.Tensor, *, exact: bool) -> bool:

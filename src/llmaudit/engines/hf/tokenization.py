@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from functools import cache
 from typing import Any
 
 from llmaudit.types import Tokens
 
-__all__ = ["cut"]
+__all__ = ["cut", "vocabulary_digest"]
 
 
 def cut(tokenizer: Any, text: str) -> Tokens:
@@ -34,6 +36,12 @@ def _decoded(tokenizer: Any, ids: list[int]) -> str | None:
         return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
     except NotImplementedError:  # what transformers' base class says for a tokenizer that only cuts
         return None
+
+
+def vocabulary_digest(tokenizer: Any) -> str:
+    """SHA-256 of which token has which number, as hexadecimal digits."""
+    pairs = sorted((int(number), str(token)) for token, number in tokenizer.get_vocab().items())
+    return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()
 
 
 def _knows(tokenizer: Any, piece: str) -> bool:

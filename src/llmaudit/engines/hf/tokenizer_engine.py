@@ -8,7 +8,7 @@ from pathlib import Path
 from llmaudit.engines.base import EngineOptions
 from llmaudit.engines.hf.files import local_folder
 from llmaudit.engines.hf.loading import load_tokenizer, tokenizer_facts
-from llmaudit.engines.hf.tokenization import cut
+from llmaudit.engines.hf.tokenization import cut, vocabulary_digest
 from llmaudit.engines.models import resolve
 from llmaudit.types import Failure, ModelInfo, Request, Response, Tokenize
 
@@ -27,6 +27,11 @@ class TokenizerEngine:
         resolved = Path(source.location).name if source.kind in {"folder", "gguf"} else source.location
         facts = tokenizer_facts(self._tokenizer)
         self.info = ModelInfo(options.model, resolved, "tokenizer", revision=options.revision, facts=facts)
+
+    @property
+    def vocabulary(self) -> str:
+        """SHA-256 of the tokenizer's vocabulary."""
+        return vocabulary_digest(self._tokenizer)
 
     def run(self, requests: Sequence[Request]) -> Iterator[tuple[int, Response]]:
         """Answer in order."""

@@ -141,7 +141,6 @@ def test_curves_share_their_horizontal_axis_and_one_legend() -> None:
 @pytest.mark.parametrize("length", [5, 20, 33, 45, 300])
 def test_the_names_of_curves_stay_on_the_page(length: int) -> None:
     import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
     curves = tuple(
@@ -151,7 +150,6 @@ def test_the_names_of_curves_stay_on_the_page(length: int) -> None:
     with mpl.rc_context(fname=Path(figures.__file__).parent / "templates" / "figures.mplstyle"):
         canvas = Canvas(figsize=(7.0, height(figure)))
         paint(canvas, figure)
-        FigureCanvasAgg(canvas)
         canvas.draw_without_rendering()
     (legend,) = canvas.legends
     assert legend.get_window_extent().width <= canvas.bbox.width

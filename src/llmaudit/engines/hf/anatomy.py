@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ import jinja2
 import torch
 
 from llmaudit.engines.anatomy import PARTS, Anatomy, Part, SpecialToken, TextReading
+from llmaudit.engines.hf.footprint import allocated_tensors
 from llmaudit.engines.hf.memory import attempt
 
 __all__ = ["cache_bytes_per_token", "dissect", "read_text"]
@@ -19,7 +20,6 @@ __all__ = ["cache_bytes_per_token", "dissect", "read_text"]
 #: Tokens that a cache is measured over: enough that nothing but them counts, and inside most sliding windows.
 _CACHED = 256
 #: How deep the tensors of a quantizer lie: the state of a parameter, the state of its scales, their codebook.
-_DEPTH = 4
 #: Pieces of module names, searched from the innermost module outward: attention inside an expert layer is attention.
 _NAMES: Mapping[Part, tuple[str, ...]] = {
     "attention": ("attn", "attention"),
@@ -166,26 +166,8 @@ def _size(parameter: Any) -> int:
 
 
 def _allocated_bytes(model: Any) -> int:
-    """Sum the storages of weights and of what quantizers hang on them.
-
-    The library's own figure is wrong for several quantizers: it counts neither their scales nor the scales of those.
-    """
-    storages: dict[int, int] = {}
-    for tensor in (*model.parameters(), *model.buffers()):
-        for each in _tensors(tensor, _DEPTH):
-            storage = each.untyped_storage()
-            storages[storage.data_ptr()] = storage.nbytes()
-    return sum(storages.values())
-
-
-def _tensors(value: Any, depth: int) -> Iterator[torch.Tensor]:
-    """A tensor, and those in the attributes of it and of what is in them."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, torch.nn.Module):
-        return
-    for part in getattr(value, "__dict__", {}).values() if depth else ():
-        yield from _tensors(part, depth - 1)
+    """Sum the storages of weights and of what quantizers keep beside them: the library's own figure is wrong."""
+    return sum(tensor.untyped_storage().nbytes() for tensor in allocated_tensors(model))
 
 
 def _card(model: Any, config: Any) -> dict[str, str]:

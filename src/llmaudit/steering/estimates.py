@@ -24,6 +24,9 @@ __all__ = ["Column", "Trial"]
 
 Array = NDArray[np.float64]
 
+#: Size of a sum, relative to its terms, that is rounding of the arithmetic.
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -70,7 +73,10 @@ class Trial:
         """Per prompt, the weighted sum of the means of some conditions; `values` has shape (answers,)."""
         means = self.cells.means(values)
         places = [self.cells.groups.index(condition) for condition in weights]
-        total = np.asarray(means[:, places] @ np.array(list(weights.values())))
+        factors = np.array(list(weights.values()))
+        total = np.asarray(means[:, places] @ factors)
+        # Means that do not differ have no contrast; what the sum leaves of them is rounding, and no way to go.
+        total[np.abs(total) <= _ROUNDING * (np.abs(means[:, places]) @ np.abs(factors))] = 0.0
         return self._column(total, values, list(weights))
 
     def change(self, values: Array, side: str, strength: float) -> Column:

@@ -22,6 +22,7 @@ from llmaudit.scorers.base import Scorer
 from llmaudit.scorers.sentiment import Sentiment
 from llmaudit.stats import Limit, judge, sign_flip
 from llmaudit.steering import estimates as steering_estimates
+from llmaudit.steering.design import SIDES
 from llmaudit.suite import load_suite
 from llmaudit.types import (
     Direction,
@@ -191,6 +192,12 @@ def test_a_share_that_is_0_in_every_prompt_is_no_certainty() -> None:
         assert estimate.interval is not None
         assert estimate.interval.high >= 1 - 0.05 ** (1 / 20), name
         assert judge(estimate, Limit(max=0.01)).verdict.value == "inconclusive", name
+
+
+def test_a_deaf_model_goes_no_way_and_not_the_wrong_one() -> None:
+    found = ran(steering(), deaf)[0].estimates
+    assert found["wrong_way_share"].value == 0
+    assert [found[f"{name}.{side}"].value for name in ("slope", "raw_slope") for side in SIDES] == [0, 0, 0, 0]
 
 
 def test_a_deaf_model_never_passes_a_trend_of_any_size() -> None:

@@ -19,7 +19,6 @@ __all__ = ["cache_bytes_per_token", "dissect", "read_text"]
 
 #: Tokens that a cache is measured over: enough that nothing but them counts, and inside most sliding windows.
 _CACHED = 256
-#: How deep the tensors of a quantizer lie: the state of a parameter, the state of its scales, their codebook.
 #: Pieces of module names, searched from the innermost module outward: attention inside an expert layer is attention.
 _NAMES: Mapping[Part, tuple[str, ...]] = {
     "attention": ("attn", "attention"),

@@ -159,4 +159,44 @@ _WHERE_USED = (
         "Rimsky, N., Gabrieli, N., Schulz, J., Tong, M., Hubinger, E., & Turner, A. M. (2024). Steering Llama 2 via "
         "contrastive activation addition. Proceedings of ACL 2024 (Volume 1: Long Papers), 15504–15522.",
     ),
+    _Reference(
+        _of_kind("association"),
+        "Caliskan, A., Bryson, J. J., & Narayanan, A. (2017). Semantics derived automatically from language corpora "
+        "contain human-like biases. Science, 356(6334), 183–186.",
+    ),
+    _Reference(
+        _of_kind("association"),
+        "May, C., Wang, A., Bordia, S., Bowman, S. R., & Rudinger, R. (2019). On measuring social biases in sentence "
+        "encoders. Proceedings of NAACL-HLT 2019, 622–628.",
+    ),
+    _Reference(
+        _measures("anisotropy"),
+        "Ethayarajh, K. (2019). How contextual are contextualized word representations? Comparing the geometry of "
+        "BERT, ELMo, and GPT-2 embeddings. Proceedings of EMNLP-IJCNLP 2019, 55–65.",
+    ),
+    _Reference(
+        _measures("jsd_"),
+        "Lin, J. (1991). Divergence measures based on the Shannon entropy. IEEE Transactions on Information Theory, "
+        "37(1), 145–151.",
+    ),
+    _Reference(
+        _measures("premium"),
+        "Petrov, A., La Malfa, E., Torr, P. H. S., & Bibi, A. (2023). Language model tokenizers introduce unfairness "
+        "between languages. Advances in Neural Information Processing Systems 36. arXiv:2305.15425.",
+    ),
+    _Reference(
+        _measures("byte_premium"),
+        "Arnett, C., Chang, T. A., & Bergen, B. K. (2024). A bit of a problem: Measurement disparities in dataset "
+        "sizes across languages. Proceedings of SIGUL 2024 at LREC-COLING 2024. arXiv:2403.00686.",
+    ),
+    _Reference(
+        _measures("renyi_efficiency"),
+        "Zouhar, V., Meister, C., Gastaldi, J. L., Du, L., Sachan, M., & Cotterell, R. (2023). Tokenization and the "
+        "noiseless channel. Proceedings of ACL 2023 (Volume 1: Long Papers), 5184–5207.",
+    ),
+    _Reference(
+        _measures("flips"),
+        "Dutta, A., Krishnan, S., Kwatra, N., & Ramjee, R. (2024). Accuracy is not all you need. Advances in Neural "
+        "Information Processing Systems 37. arXiv:2407.09141.",
+    ),
 )

@@ -41,6 +41,14 @@ def cited(run: Run, *audits: AuditRecord) -> str:
         (audit("diversity"), "Page, E. B."),
         (audit("steering"), "Page, E. B."),
         (audit("steering", settings=(Setting("method", "activation"),)), "Rimsky"),
+        (audit("association"), "Caliskan"),
+        (audit("association"), "May, C., Wang"),
+        (audit("anatomy", estimates=(estimate("anisotropy", 0.1),)), "Ethayarajh"),
+        (audit("next_token", estimates=(estimate("jsd_excess.women-men", 0.1),)), "Lin, J."),
+        (audit("tokenization", estimates=(estimate("premium.deu_Latn", 2.0),)), "Petrov"),
+        (audit("tokenization", estimates=(estimate("byte_premium.deu_Latn", 1.1),)), "Arnett"),
+        (audit("tokenization", estimates=(estimate("renyi_efficiency.deu_Latn", 0.4),)), "Zouhar"),
+        (audit("fidelity", estimates=(estimate("harmful_flips.nf4", 0.1),)), "Dutta"),
     ],
 )
 def test_what_an_audit_rests_on_is_cited(run: Run, record: AuditRecord, authors: str) -> None:

@@ -103,4 +103,10 @@ class Findings:
             if self.drawn_in and self.continuations
             else []
         )
-        return (*skipped, *noise, *drawn)
+        remarks = [
+            f"{name}: {remark}"
+            for name, each in self.variants.items()
+            if isinstance(each, Heard)
+            for remark in each.remarks
+        ]
+        return (*skipped, *noise, *drawn, *remarks)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from llmaudit.audit import Context
-from llmaudit.engines.base import Engine, Variant
+from llmaudit.engines.base import Engine, Remarking, Variant
 from llmaudit.engines.comparing import Baseline, Comparable, Lexical, Positions, Span
 from llmaudit.errors import CapabilityError, ModelError
 from llmaudit.fidelity.sizes import Size
@@ -39,6 +39,8 @@ class Heard:
     size: Size
     samples: list[Sample]
     positions: list[Positions] = field(default_factory=list)
+    remarks: Sequence[str] = ()
+    """What a reader must know of how it was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ def _hear(candidate: Candidate, found: dict[str, Heard | str], turn: _Turn) -> N
                 known = found[candidate.name] = Heard(Size(comparing.footprint(), math.nan), samples)
             pairs = list(comparing.compare(turn.baseline))
             known.positions += [positions for positions, _ in pairs]
+            known.remarks = tuple(engine.remarks) if isinstance(engine, Remarking) else ()
             known.size = Size(known.size.footprint, _speed(turn.baseline.spans, [seconds for _, seconds in pairs]))
     except _Unavailable as error:
         found[candidate.name] = str(error)

@@ -7,7 +7,9 @@ import json
 import logging
 import platform
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +196,10 @@ def _quantizer(name: str, dtype: torch.dtype) -> Any:
     if name not in BITSANDBYTES:
         raise ModelError(f"--quantization {name}: not known; say {', '.join(BITSANDBYTES)} or rtn4")
     try:
-        import bitsandbytes  # noqa: F401, PLC0415 - an extra
+        # On a stack of its own: what it catches and keeps while it is imported keeps the frames below it, and with
+        # them the first model that was ever loaded by it.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(import_module, "bitsandbytes").result()
     except ImportError:
         raise ModelError(
             f"--quantization {name} needs bitsandbytes: python -m pip install 'llmaudit[quantization]'"

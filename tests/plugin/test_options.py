@@ -106,11 +106,27 @@ def test_help(project: Project) -> None:
             "  --base-url*",
             "  --seed*",
             "  --samples*",
+            "  --reference*",
             "  --report-dir*",
             "  --smoke*",
             "*llmaudit_model (string)*",
         ]
     )
+
+
+def test_reference(project: Project) -> None:
+    project.suite("""\
+suite: copies
+audits:
+  copy:
+    kind: fidelity
+    documents: {notes: ["One two three.", "Four five six.", "Seven eight nine."]}
+    variants: {half: {dtype: float16}}
+    checks: {kl_mean.half: {role: exploratory}, kl_mean.model: {role: exploratory}}
+""")
+    project.run("--reference", "other").assert_outcomes(passed=2)
+    # Only where another model is the reference the one under audit is compared too.
+    assert project.run().ret == pytest.ExitCode.INTERRUPTED
 
 
 def test_seed(project: Project) -> None:

@@ -47,6 +47,9 @@ _OPTIONS = (
     _Option("batch-size", "N", "completions that the hf engine decodes side by side (default: 64, on a GPU 256)"),
     _Option("seed", "N", "seed of everything random (default: 0)"),
     _Option("samples", "N", "completions per cell, in place of what the suites say"),
+    _Option(
+        "reference", "NAME", "the model that fidelity audits hold --model against (default: what the suites say)"
+    ),
     _Option("report-dir", "DIR", "folder for the reports (default: reports)"),
 )
 _NO_CACHE_HELP = "ask the model again for what an earlier run has stored, and store nothing"
@@ -67,6 +70,7 @@ class Settings:
     base_url: str | None
     seed: int
     samples: int | None
+    reference: str | None
     batch_size: int | None
     smoke: bool
     no_cache: bool
@@ -88,6 +92,7 @@ class Settings:
             base_url=given["base-url"],
             seed=_whole("seed", given["seed"] or "0", least=0),
             samples=None if samples is None else _whole("samples", samples, least=1),
+            reference=given["reference"],
             batch_size=None if batch_size is None else _whole("batch-size", batch_size, least=1),
             smoke=_flag(config, "smoke"),
             no_cache=_flag(config, "no_cache"),

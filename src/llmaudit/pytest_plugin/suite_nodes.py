@@ -51,7 +51,14 @@ class SuiteFile(pytest.File):
         path = Path(os.path.relpath(self.path, self.config.invocation_params.dir))
         path = self.path if path.parts[:1] == ("..",) else path
         try:
-            suite = load_suite(path, kinds=kinds, scorers=scorers, seed=settings.seed, samples=settings.samples)
+            suite = load_suite(
+                path,
+                kinds=kinds,
+                scorers=scorers,
+                seed=settings.seed,
+                samples=settings.samples,
+                reference=settings.reference,
+            )
         except SuiteError as error:
             raise self.CollectError(str(error)) from None
         session_of(self.config).claim(suite.name, suite.path)

@@ -32,6 +32,8 @@ class Surroundings:
     scorers: Mapping[str, Scorer]
     seed: int
     samples: int | None
+    reference: str | None
+    """The model that kinds which compare models hold the others against."""
     today: datetime.date
     folder: Path
     """Where the suite's file stands: what its relative paths start from."""
@@ -85,6 +87,8 @@ class EntryReader:
         return None
 
     def _audit(self, kind: type[Audit[Any]], data: Mapping[str, Any]) -> Audit[Any] | None:
+        if self._surroundings.reference is not None and kind.compares_variants:
+            data = {**data, "reference": {"model": self._surroundings.reference}}
         params = self._params(kind.Params, data)
         params = self._without_checks(kind.Params, data) if params is None else self._resampled(params, data)
         if params is None:

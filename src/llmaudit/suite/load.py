@@ -29,12 +29,14 @@ def load_suite(
     scorers: Mapping[str, Scorer],
     seed: int = 0,
     samples: int | None = None,
+    reference: str | None = None,
     today: datetime.date | None = None,
 ) -> Suite:
     """Load a suite, or raise SuiteError with every mistake in it.
 
     Validators of a kind find the `scorers` and the suite's `folder` in their context. `samples` takes the place of the
-    parameter of that name wherever a kind has one; `today` decides which waivers have expired.
+    parameter of that name wherever a kind has one, `reference` that of a kind that compares models; `today` decides
+    which waivers have expired.
     """
     filename = str(path)
     try:
@@ -42,7 +44,7 @@ def load_suite(
     except OSError as error:
         raise refusal(filename, [Problem(Place(1, 1), (), f"cannot be read: {error.strerror}")]) from error
     document = read(decode(raw, filename), filename)
-    surroundings = Surroundings(kinds, scorers, seed, samples, today or datetime.date.today(), path.parent)
+    surroundings = Surroundings(kinds, scorers, seed, samples, reference, today or datetime.date.today(), path.parent)
     problems = list(document.problems)
     head = _head(document, problems)
     audits = _audits(document, surroundings, problems)

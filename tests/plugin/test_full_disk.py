@@ -90,7 +90,7 @@ def test_a_disk_that_fills_up_while_the_model_answers_loses_no_answer(project: P
     assert set(project.verdicts().values()) == {"pass"}
 
 
-@pytest.mark.parametrize(("room", "missing"), [(1 << 9, "run"), (1 << 14, "report")])
+@pytest.mark.parametrize(("room", "missing"), [(1 << 9, "run"), (1 << 15, "report")])
 def test_a_disk_that_is_full_when_the_report_is_written(project: Project, room: int, missing: str) -> None:
     status, output = _run(project, finishing=room)
     assert status == pytest.ExitCode.TESTS_FAILED

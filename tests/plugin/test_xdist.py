@@ -108,3 +108,15 @@ def test_a_model_that_cannot_be_loaded(project: Project) -> None:
     assert "Traceback" not in output
     assert len(project.result().records) == 1
     assert project.loads == ["tiny"]
+
+
+def test_a_test_whose_name_holds_that_of_a_suite_is_no_suite(project: Project) -> None:
+    lines = (
+        "import pytest",
+        "@pytest.mark.parametrize('name', ['facts.audit.yaml::gender'])",
+        "def test_name(name): pass",
+    )
+    (project.path / "test_names.py").write_text("\n".join(lines), encoding="utf-8")
+    result = project.run("-n2", "test_names.py")
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("llmaudit: model*")

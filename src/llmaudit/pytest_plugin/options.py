@@ -47,9 +47,7 @@ _OPTIONS = (
     _Option("batch-size", "N", "completions that the hf engine decodes side by side (default: 64, on a GPU 256)"),
     _Option("seed", "N", "seed of everything random (default: 0)"),
     _Option("samples", "N", "completions per cell, in place of what the suites say"),
-    _Option(
-        "reference", "NAME", "the model that fidelity audits hold --model against (default: what the suites say)"
-    ),
+    _Option("reference", "NAME", "the model that fidelity audits hold --model against (default: what the suites say)"),
     _Option("report-dir", "DIR", "folder for the reports (default: reports)"),
 )
 _NO_CACHE_HELP = "ask the model again for what an earlier run has stored, and store nothing"

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["Recorder", "run_folder", "started_at"]
 
 _SUITE_SUFFIX = ".audit.yaml"
-_SUITE_ITEM = f"{_SUITE_SUFFIX}::"
 
 
 class Recorder:
@@ -48,7 +47,8 @@ class Recorder:
         """The same where the workers collect."""
         if self._plan:
             return
-        plan = [nodeid for nodeid in ids if _SUITE_ITEM in nodeid]
+        # The name of any test may hold that of a suite, in the brackets of its parameters.
+        plan = [nodeid for nodeid in ids if nodeid.partition("::")[0].endswith(_SUITE_SUFFIX)]
         terminal: Any = self._config.pluginmanager.getplugin("terminalreporter")
         for line in self._header(len(_files(plan))) if terminal is not None else ():
             terminal.ensure_newline()

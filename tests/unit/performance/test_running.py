@@ -70,7 +70,7 @@ def test_a_loud_machine_is_waited_for_until_it_is_quiet() -> None:
 def test_a_machine_that_is_never_quiet_costs_the_bound_once() -> None:
     started = time.monotonic()
     outcomes = run(Recording(), looks(0.9), Waiting(quiet=0.1, seconds=1.0, between=0.01))
-    assert 1.0 <= time.monotonic() - started < 2.5
+    assert 1.0 <= time.monotonic() - started < 3.5  # four waits would be four seconds
     assert busy(outcomes) == [0.9] * 4
     first = outcomes[0]
     assert isinstance(first, LaunchResult)
@@ -176,6 +176,7 @@ def test_the_number_of_threads_is_set_before_any_library_is_loaded(tmp_path: Pat
         ("Path(sys.argv[2]).write_text('{}')", "left an unreadable outcome (not the outcome of a launch)"),
         ("sys.exit('no token=hf_abcdef for you')", "ended with status 1: no token=*** for you"),
     ],
+    ids=["exception", "abort", "killed", "silent", "unreadable", "secret"],
 )
 def test_a_crash_is_told_in_words(tmp_path: Path, text: str, message: str) -> None:
     failure = failed(script(tmp_path, text), spec("half", 4))

@@ -29,16 +29,17 @@ def measure_ceilings(device: Device, place: torch.device, dtype: torch.dtype, we
     """Measure both by their best repetition, with `weights` the bytes of the model's parameters.
 
     Bandwidth is that of a matrix-vector product over as many bytes as the weights have (64 MiB to 1 GiB): what a decode
-    step does, so that weights that fit a cache are compared with the cache. Operations are those of a square product,
-    2 n^3, in the model's data type.
+    step does, so that weights that fit a cache are compared with the cache. It is made in float32 whatever the model is
+    in: a processor may have no fast such product in a shorter type, and memory knows no types. Operations are those of
+    a square product, 2 n^3, in the model's data type.
     """
-    return Ceilings(_bandwidth(device, place, dtype, weights), _flops(device, place, dtype))
+    return Ceilings(_bandwidth(device, place, weights), _flops(device, place, dtype))
 
 
-def _bandwidth(device: Device, place: torch.device, dtype: torch.dtype, weights: int) -> float:
-    rows = min(max(weights, _LEAST), _MOST) // (dtype.itemsize * _COLUMNS)
-    matrix = torch.ones(rows, _COLUMNS, dtype=dtype, device=place)
-    vector = torch.ones(_COLUMNS, dtype=dtype, device=place)
+def _bandwidth(device: Device, place: torch.device, weights: int) -> float:
+    rows = min(max(weights, _LEAST), _MOST) // (torch.float32.itemsize * _COLUMNS)
+    matrix = torch.ones(rows, _COLUMNS, dtype=torch.float32, device=place)
+    vector = torch.ones(_COLUMNS, dtype=torch.float32, device=place)
     return matrix.nbytes / _best(device, partial(torch.mv, matrix, vector))
 
 

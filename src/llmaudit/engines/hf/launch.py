@@ -109,6 +109,7 @@ class _Loaded:
             why = f"{names}: more than the memory of {self.place} holds"
             return LaunchFailure(spec.arm, spec.number, "no memory", why)
         weights = sum(tensor.untyped_storage().nbytes() for tensor in allocated_tensors(model))
+        ceilings = partial(measure_ceilings, self.device, self.place, self.read.dtype, weights)
         return LaunchResult(
             arm=spec.arm,
             number=spec.number,
@@ -122,7 +123,7 @@ class _Loaded:
             cache=cache_sizes(watch, prompts, spec.cache_lengths) if spec.cache_lengths else (),
             shape=shape_of(model),
             largest=find_largest(watch, prompts, spec.largest) if spec.largest else None,
-            ceilings=measure_ceilings(self.device, self.place, self.read.dtype, weights) if spec.ceilings else None,
+            ceilings=attempt(ceilings) if spec.ceilings else None,
             busy_before=self.start.busy,
             busy=busy,
             others=self.device.others(),

@@ -36,6 +36,8 @@ T = TypeVar("T")
 
 NO_MEMORY = Failure("this needs more memory than the device has, even on its own")
 
+#: What a container may use, and uses: the machine's free memory says nothing of it.
+_CONTAINER = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
 # Parameters of mallopt(3): how much may lie free at the end of the heap, and how many pieces are mapped on their own.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 _KEPT = 2**31 - 1
@@ -178,10 +180,14 @@ def allocated() -> int:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that are free on a device; of one that does not tell, those of the machine."""
+    """Bytes that are free on a device; of one that does not tell, those of the machine, or of its container."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+    free = int(psutil.virtual_memory().available)
+    with suppress(OSError, ValueError):  # no container, or one without a limit
+        most, used = (int(file.read_text(encoding="ascii")) for file in _CONTAINER)
+        free = min(free, most - used)
+    return free
 
 
 def _text(file: Path | None) -> str:

@@ -57,6 +57,7 @@ def remarks(exchanges: Sequence[Exchange], load: LoadParams) -> tuple[str, ...]:
 
 def _remarks(exchanges: Sequence[Exchange], load: LoadParams) -> Iterator[str]:
     answered = [exchange for exchange in exchanges if exchange.error is None]
+    yield from _of_the_loop(answered, load)
     errors = Counter(exchange.error for exchange in exchanges if exchange.error is not None)
     if errors:
         (error, times), *_ = errors.most_common(1)
@@ -80,7 +81,15 @@ def _remarks(exchanges: Sequence[Exchange], load: LoadParams) -> Iterator[str]:
             f"{short} of {len(answered)} answers have more or fewer than {load.max_new_tokens} tokens: the server does"
             " not honour ignore_eos, and their lengths differ."
         )
-    if load.open is not None and (growth := _growth(by_repetition(answered, load))) > _GROWING:
+
+
+def _of_the_loop(answered: Sequence[Exchange], load: LoadParams) -> Iterator[str]:
+    if load.open is None:
+        yield (
+            "In a closed loop a slower server is asked less often: these latencies are those of users who wait for"
+            " their answers, not of the public."
+        )
+    elif (growth := _growth(by_repetition(answered, load))) > _GROWING:
         yield (
             f"Requests at the end of a repetition waited {growth:.1f} times as long for their first token as those at"
             f" its start: the server does not keep up with {load.open.rate:g} requests a second, and these latencies"

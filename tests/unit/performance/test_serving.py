@@ -184,6 +184,8 @@ def test_remarks_say_what_would_mislead() -> None:
     for words, exchanges in cases.items():
         (remark,) = remarks(exchanges, load(repetitions=1))
         assert words in remark
+    (remark,) = remarks(steady([0.1]), load(open=None, closed={"users": 6}))
+    assert "a slower server is asked less often" in remark
     (remark,) = remarks(steady([0.1]), load(ignore_eos=True, max_new_tokens=6))
     assert "60 of 60 answers have more or fewer than 6 tokens" in remark
 

@@ -15,7 +15,7 @@ from llmaudit.engines.anatomy import PARTS, Anatomy, Part, SpecialToken, TextRea
 from llmaudit.engines.hf.footprint import allocated_tensors
 from llmaudit.engines.hf.memory import attempt
 
-__all__ = ["cache_bytes_per_token", "dissect", "read_text"]
+__all__ = ["cache_bytes_per_token", "dissect", "head_size", "kv_heads", "read_text"]
 
 #: Tokens that a cache is measured over: enough that nothing but them counts, and inside most sliding windows.
 _CACHED = 256
@@ -33,8 +33,8 @@ def dissect(model: Any, tokenizer: Any, context: int | None) -> Anatomy:
     return Anatomy(
         layers=_number(config, "num_hidden_layers"),
         heads=_number(config, "num_attention_heads"),
-        kv_heads=_kv_heads(config),
-        head_size=_head_size(config),
+        kv_heads=kv_heads(config),
+        head_size=head_size(config),
         hidden_size=_number(config, "hidden_size"),
         vocabulary_size=int(model.get_input_embeddings().weight.shape[0]),
         context_length=context,
@@ -118,14 +118,16 @@ def _number(config: Any, *names: str) -> int | None:
     return next((int(value) for value in values if isinstance(value, int) and not isinstance(value, bool)), None)
 
 
-def _kv_heads(config: Any) -> int | None:
+def kv_heads(config: Any) -> int | None:
+    """Heads of keys and values in a layer; None where the configuration does not tell."""
     # Falcon and GPTBigCode say with a flag that all heads share one.
     if getattr(config, "multi_query", False) and not getattr(config, "new_decoder_architecture", False):
         return 1
     return _number(config, "num_key_value_heads", "num_kv_heads", "num_attention_heads")
 
 
-def _head_size(config: Any) -> int | None:
+def head_size(config: Any) -> int | None:
+    """Numbers in a key; None where the configuration does not tell."""
     hidden, heads = _number(config, "hidden_size"), _number(config, "num_attention_heads")
     return _number(config, "head_dim") or (hidden // heads if hidden and heads else None)
 
@@ -186,7 +188,7 @@ def _card(model: Any, config: Any) -> dict[str, str]:
 
 
 def _attention_type(config: Any) -> str:
-    heads, shared = _number(config, "num_attention_heads"), _kv_heads(config)
+    heads, shared = _number(config, "num_attention_heads"), kv_heads(config)
     if heads is None or shared is None:
         return "not told"
     if shared == heads:

@@ -27,7 +27,16 @@ from llmaudit.engines.quantization import BITSANDBYTES
 from llmaudit.errors import ModelError
 from llmaudit.types import Factor, ModelInfo
 
-__all__ = ["DTYPES", "LoadedModel", "load_model", "load_tokenizer", "pick_device", "tokenizer_facts"]
+__all__ = [
+    "DTYPES",
+    "LoadedModel",
+    "context_length",
+    "load_model",
+    "load_tokenizer",
+    "pick_device",
+    "pick_dtypes",
+    "tokenizer_facts",
+]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 #: How the names of causal architectures end; a multimodal model may carry a causal one.
@@ -59,7 +68,7 @@ def load_model(options: EngineOptions) -> LoadedModel:
     with quiet():
         tokenizer = load_tokenizer(folder)
         config = _read_config(folder)
-        dtype, drawn = _pick_dtypes(options, device, config)
+        dtype, drawn = pick_dtypes(options, device, config)
         model = _read_weights(folder, dtype, device, options.quantization)
     _check_vocabulary(folder, model, tokenizer)
     if getattr(model, "_is_stateful", False):
@@ -135,7 +144,7 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def _pick_dtypes(options: EngineOptions, device: torch.device, config: Any) -> tuple[torch.dtype, torch.dtype]:
+def pick_dtypes(options: EngineOptions, device: torch.device, config: Any) -> tuple[torch.dtype, torch.dtype]:
     """Return the data types of likelihoods and of sampling."""
     name = options.dtype
     if name in DTYPES:
@@ -237,11 +246,11 @@ def _model_facts(config: Any) -> dict[str, Factor]:
     text = config.get_text_config()
     names = {"hidden_size": "hidden_size", "num_hidden_layers": "layers"}
     found = {ours: value for theirs, ours in names.items() if (value := getattr(text, theirs, None)) is not None}
-    context = _context_length(text)
+    context = context_length(text)
     return {"architecture": config.model_type, **({"context_length": context} if context else {}), **found}
 
 
-def _context_length(config: Any) -> int | None:
+def context_length(config: Any) -> int | None:
     """Return how many tokens a text may have.
 
     With some rotary embeddings the factors of a whole batch change as soon as its longest row passes a length: beyond

@@ -1,0 +1,1 @@
+"""How fast a model is and what memory it takes: launches, their order, and what is computed from them."""

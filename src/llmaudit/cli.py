@@ -54,8 +54,8 @@ def doctor(
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")] = "auto",
     base_url: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")] = None,
 ) -> None:
-    """Show the machine, and for each model whether it loads and what it says."""
-    from llmaudit.doctor import check_model, machine  # noqa: PLC0415 - seconds that --help does not need
+    """Show the machine, and for each model what memory it needs, whether it loads and what it says."""
+    from llmaudit.doctor import check_memory, check_model, machine  # noqa: PLC0415 - seconds that --help does not need
     from llmaudit.engines.base import EngineOptions  # noqa: PLC0415 - likewise
     from llmaudit.projects import project_aliases  # noqa: PLC0415 - likewise
 
@@ -64,9 +64,13 @@ def doctor(
     healthy = True
     for model in models or []:
         options = EngineOptions(model, device=device, dtype=dtype, base_url=base_url, aliases=aliases)
-        works, facts = check_model(options)
+        # Printed first: where the memory runs out while a model is loaded, nobody is left to print anything.
+        works, facts = check_memory(options)
+        _print_facts(f"{model}, before it is loaded", facts)
+        if works:
+            works, facts = check_model(options)
+            _print_facts(model, facts)
         healthy &= works
-        _print_facts(model, facts)
     if not healthy:
         raise typer.Exit(1)
 

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -16,7 +16,10 @@ from llmaudit.environment import describe, free_gpu_memory
 from llmaudit.errors import LLMAuditError
 from llmaudit.types import Completion, Failure, Generate, ModelInfo, Sampling
 
-__all__ = ["check_model", "machine"]
+if TYPE_CHECKING:
+    from llmaudit.engines.hf.requirements import Need, Requirements
+
+__all__ = ["check_memory", "check_model", "machine"]
 
 _GREETING = "Hello, my name is"
 
@@ -38,6 +41,39 @@ def machine(folder: Path) -> Iterator[tuple[str, str]]:
         yield "GPU", "none that torch can use"
     yield "system", f"{facts['platform']}, Python {facts['python']}"
     yield "packages", ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
+
+
+def check_memory(options: EngineOptions) -> tuple[bool, list[tuple[str, str]]]:
+    """Say what a model needs at each data type, and whether it fits, before it is loaded: (may be loaded, facts)."""
+    if options.engine not in {"auto", "hf"}:
+        return True, [("memory", f"n/a: the engine {options.engine} holds it elsewhere")]
+    from llmaudit.engines.hf.requirements import requirements  # noqa: PLC0415 - an endpoint needs no torch
+
+    try:
+        found = requirements(options)
+    except LLMAuditError as error:
+        return False, [("does not load", str(error))]
+    if isinstance(found, str):
+        return True, [("memory", f"n/a: {found}")]
+    rows = [("memory", f"{_size(found.free)} free on {found.device}")]
+    rows += [(need.form, _need(need, found)) for need in found.needs]
+    if found.asked.total <= found.free:
+        return True, rows
+    fitting = [need.form for need in found.needs if need.total <= found.free]
+    way = f"in {' or '.join(fitting)} it would fit" if fitting else "it fits in none of these forms"
+    refusal = f"{_size(found.asked.total)} as {found.asked.form} do not fit into {_size(found.free)}; {way}"
+    return False, [*rows, ("not loaded", refusal)]
+
+
+def _need(need: Need, found: Requirements) -> str:
+    """Weights, the cache of one long text, and the verdict."""
+    text = "for a text" if found.context is None else f"for a text of {found.context:,} tokens"
+    cache = f"{_size(need.cache)} {text}" if need.cache is not None else f"n/a {text}"
+    return f"{_size(need.weights)} of weights, {cache}: {'fits' if need.total <= found.free else 'does not fit'}"
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.2f} GiB" if count >= 0.1 * 2**30 else f"{count / 2**20:.1f} MiB"
 
 
 def check_model(options: EngineOptions) -> tuple[bool, list[tuple[str, str]]]:

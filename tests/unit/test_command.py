@@ -59,3 +59,12 @@ def test_nothing_is_forgotten_from_the_future(command: Command, tmp_path: Path) 
 def test_brackets_and_colons_of_a_path_are_printed_as_they_are(command: Command) -> None:
     printed, _ = command("init", r"a[bold]\[:warning:")
     assert r"a[bold]\[:warning:/README.md" in printed.splitlines()
+
+
+def test_the_doctor_says_what_a_model_needs_before_it_loads_it(command: Command, tmp_path: Path) -> None:
+    printed, _ = command("doctor", "openai:tiny", "nosuch")
+    lines = [" ".join(line.split()) for line in printed.splitlines()]
+    assert "memory n/a: the model runs elsewhere" in lines
+    assert lines.index("openai:tiny, before it is loaded") < lines.index("openai:tiny")
+    assert "nosuch" not in lines, "what cannot be is not tried"
+    assert sum("no model 'nosuch'" in line for line in lines) == 1

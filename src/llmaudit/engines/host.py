@@ -9,10 +9,8 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["EnergyMeter", "Watch", "free_memory", "own_memory", "own_peak", "reset_own_peak"]
+__all__ = ["EnergyMeter", "Watch", "own_memory", "own_peak", "reset_own_peak"]
 
-#: What a container may use, and uses: the machine's free memory says nothing of it.
-_CONTAINER = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 #: What the kernel takes for "forget the high-water mark" (proc(5), clear_refs).
@@ -58,15 +56,6 @@ def _machine_seconds() -> float:
     # The time of guests is part of that of users already.
     idle = ("idle", "iowait", "guest", "guest_nice")
     return float(sum(value for name, value in times._asdict().items() if name not in idle))
-
-
-def free_memory() -> int:
-    """Bytes that can be had without swapping: of the machine, or of the container where that has fewer."""
-    free = int(psutil.virtual_memory().available)
-    with suppress(OSError, ValueError):  # no container, or one without a limit
-        most, used = (int(file.read_text(encoding="ascii")) for file in _CONTAINER)
-        free = min(free, most - used)
-    return free
 
 
 def own_memory() -> dict[str, int | None]:

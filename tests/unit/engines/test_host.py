@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from llmaudit.engines import host
-from llmaudit.engines.host import EnergyMeter, Watch, free_memory, own_memory, own_peak, reset_own_peak
+from llmaudit.engines.host import EnergyMeter, Watch, own_memory, own_peak, reset_own_peak
 
 
 class Times(NamedTuple):
@@ -101,17 +101,6 @@ def test_a_system_without_a_peak_says_so(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(host, "_CLEAR", tmp_path / "none" / "clear_refs")
     assert own_peak() == {"rss": None, "uss": None}
     assert not reset_own_peak()
-
-
-def test_a_container_has_no_more_than_its_limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    most, used = tmp_path / "memory.max", tmp_path / "memory.current"
-    monkeypatch.setattr(host, "_CONTAINER", (most, used))
-    machine_ = free_memory()
-    most.write_text("1000000\n", encoding="ascii")
-    used.write_text("400000\n", encoding="ascii")
-    assert free_memory() == 600_000
-    most.write_text("max\n", encoding="ascii")
-    assert free_memory() > machine_ // 2
 
 
 def counters(folder: Path, *microjoules: int, turn: int = 1_000_000) -> None:

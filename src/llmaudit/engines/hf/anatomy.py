@@ -17,7 +17,7 @@ from llmaudit.engines.hf.footprint import allocated_tensors
 from llmaudit.engines.hf.memory import attempt
 from llmaudit.engines.launches import Shape
 
-__all__ = ["cache_bytes_per_token", "dissect", "read_text", "shape_of"]
+__all__ = ["cache_bytes_per_token", "dissect", "head_size", "kv_heads", "read_text", "shape_of"]
 
 #: Tokens that a cache is measured over: enough that nothing but them counts, and inside most sliding windows.
 _CACHED = 256
@@ -35,8 +35,8 @@ def dissect(model: Any, tokenizer: Any, context: int | None) -> Anatomy:
     return Anatomy(
         layers=_number(config, "num_hidden_layers"),
         heads=_number(config, "num_attention_heads"),
-        kv_heads=_kv_heads(config),
-        head_size=_head_size(config),
+        kv_heads=kv_heads(config),
+        head_size=head_size(config),
         hidden_size=_number(config, "hidden_size"),
         vocabulary_size=int(model.get_input_embeddings().weight.shape[0]),
         context_length=context,
@@ -54,10 +54,10 @@ def shape_of(model: Any) -> Shape | None:
     """Return the sizes of a causal model; None where its configuration lacks one."""
     config = model.config.get_text_config()
     layers, heads = _number(config, "num_hidden_layers"), _number(config, "num_attention_heads")
-    kv_heads, head_size = _kv_heads(config), _head_size(config)
-    if layers is None or heads is None or kv_heads is None or head_size is None:
+    shared, size = kv_heads(config), head_size(config)
+    if layers is None or heads is None or shared is None or size is None:
         return None
-    return Shape(layers, heads, kv_heads, head_size, model.dtype.itemsize)
+    return Shape(layers, heads, shared, size, model.dtype.itemsize)
 
 
 @torch.inference_mode()
@@ -127,14 +127,16 @@ def _number(config: Any, *names: str) -> int | None:
     return next((int(value) for value in values if isinstance(value, int) and not isinstance(value, bool)), None)
 
 
-def _kv_heads(config: Any) -> int | None:
+def kv_heads(config: Any) -> int | None:
+    """Heads of keys and values in a layer; None where the configuration does not tell."""
     # Falcon and GPTBigCode say with a flag that all heads share one.
     if getattr(config, "multi_query", False) and not getattr(config, "new_decoder_architecture", False):
         return 1
     return _number(config, "num_key_value_heads", "num_kv_heads", "num_attention_heads")
 
 
-def _head_size(config: Any) -> int | None:
+def head_size(config: Any) -> int | None:
+    """Numbers in a key; None where the configuration does not tell."""
     hidden, heads = _number(config, "hidden_size"), _number(config, "num_attention_heads")
     return _number(config, "head_dim") or (hidden // heads if hidden and heads else None)
 
@@ -195,7 +197,7 @@ def _card(model: Any, config: Any) -> dict[str, str]:
 
 
 def _attention_type(config: Any) -> str:
-    heads, shared = _number(config, "num_attention_heads"), _kv_heads(config)
+    heads, shared = _number(config, "num_attention_heads"), kv_heads(config)
     if heads is None or shared is None:
         return "not told"
     if shared == heads:

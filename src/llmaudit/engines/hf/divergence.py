@@ -17,10 +17,11 @@ from llmaudit.engines.comparing import TOP, Positions, Span
 from llmaudit.engines.hf.cache import new_cache
 from llmaudit.errors import EngineError
 
-__all__ = ["PIECE", "Reader", "StoredBaseline", "compare_pieces", "divergence", "read_span"]
+__all__ = ["Reader", "StoredBaseline", "compare_pieces", "divergence", "piece_rows", "read_span"]
 
-#: Positions whose logits exist at a time: of 49,000 tokens they take 25 MB in float32.
-PIECE = 128
+#: Logits that exist at a time, 80 MB in float32; but no fewer positions than a matrix product needs to be fast.
+_LOGITS = 20_000_000
+_LEAST_ROWS, _MOST_ROWS = 64, 1024
 #: Rows that are compared at a time. A few rows of 49,000 numbers stay in a processor's second-level cache; on an
 #: accelerator more of them keep it busy.
 _ROWS = {"cpu": 2}
@@ -28,21 +29,26 @@ _ROWS_ELSEWHERE = 256
 #: What stands for a logit of minus infinity: its probability is 0 in float32, and differences stay numbers.
 _LEAST = -1e4
 
-#: Gives the logits of the scored tokens of a span, in pieces of shape (at most PIECE, vocabulary), float32.
+#: Gives the logits of the scored tokens of a span, in pieces of shape (at most `piece_rows`, vocabulary) and float32.
 Reader = Callable[[Span], Iterator[torch.Tensor]]
+
+
+def piece_rows(columns: int) -> int:
+    """How many positions of so many logits are read at a time."""
+    return min(max(_LEAST_ROWS, _LOGITS // columns), _MOST_ROWS)
 
 
 @torch.inference_mode()
 def read_span(model: Any, span: Span, device: torch.device, columns: int) -> Iterator[torch.Tensor]:
     """Yield logits of the first `columns` tokens of the vocabulary, a row for every scored token of a span.
 
-    Tokens that are only context are read without their logits. Pieces begin at multiples of PIECE, so that two models
-    yield the same pieces.
+    Tokens that are only context are read without their logits. Pieces begin at multiples of `piece_rows`, so that two
+    models yield the same pieces.
     """
-    cache = new_cache()
+    cache, rows = new_cache(), piece_rows(columns)
     ids = span.ids[:-1]  # the last token is predicted, never looked from
-    for begin in range(0, len(ids), PIECE):
-        piece = torch.tensor([ids[begin : begin + PIECE]], device=device)
+    for begin in range(0, len(ids), rows):
+        piece = torch.tensor([ids[begin : begin + rows]], device=device)
         end = begin + piece.shape[1]
         positions = torch.arange(begin, end, device=device)[None]
         scored = end - max(begin, span.first - 1)
@@ -133,7 +139,7 @@ class StoredBaseline:
         if offset is None:
             yield from self._live(self.spans[number])
             return
-        for rows in _piece_lengths(self.spans[number]):
+        for rows in _piece_lengths(self.spans[number], piece_rows(self.columns)):
             buffer = np.empty((rows, self.columns), dtype=np.float32)
             _fill_from(self._file, offset, buffer)
             offset += buffer.nbytes
@@ -203,11 +209,11 @@ def _timed(pieces: Iterator[torch.Tensor]) -> Iterator[tuple[torch.Tensor, float
         yield piece, time.perf_counter() - started
 
 
-def _piece_lengths(span: Span) -> list[int]:
+def _piece_lengths(span: Span, rows: int) -> list[int]:
     """How many scored positions each piece of a span has."""
-    ends = range(PIECE, len(span.ids) - 1 + PIECE, PIECE)
-    found = [min(end, len(span.ids) - 1) - max(end - PIECE, span.first - 1) for end in ends]
-    return [rows for rows in found if rows > 0]
+    ends = range(rows, len(span.ids) - 1 + rows, rows)
+    found = [min(end, len(span.ids) - 1) - max(end - rows, span.first - 1) for end in ends]
+    return [scored for scored in found if scored > 0]
 
 
 def _fill_from(file: Any, offset: int, buffer: np.ndarray[Any, Any]) -> None:

@@ -27,7 +27,7 @@ from llmaudit.engines.hf.noise import row_key
 from llmaudit.engines.hf.representations import attend, embed, stream_logits
 from llmaudit.engines.hf.rounding import Rounding
 from llmaudit.engines.hf.scoring import Asked, next_tokens, score
-from llmaudit.engines.hf.selfcheck import check_decoding
+from llmaudit.engines.hf.selfcheck import PROBE_TEXTS, Trial, check_decoding
 from llmaudit.engines.hf.tokenization import cut, vocabulary_digest
 from llmaudit.errors import EngineError
 from llmaudit.types import (
@@ -60,6 +60,8 @@ _STREAM = 128
 
 _SIDE_BY_SIDE = "rows decoded side by side"
 _COMPANY = "in this data type or quantization the company of other texts would change what the model makes of one."
+#: Mean divergence, in nats, from which on a reader must know that company moves predictions.
+_NOTABLE = 1e-3
 
 R = TypeVar("R", bound=Request)
 
@@ -85,8 +87,9 @@ class HFEngine:
         self._device = loaded.device
         self._seed = options.seed
         self._context = int(loaded.info.facts.get("context_length", 0)) or None
-        self._exact = loaded.exact
-        self._forward = Forward(loaded.model, loaded.device, self._context, exact=loaded.exact)
+        self._trial = Trial(exact=loaded.exact, texts=[self._encoder.text(text) for text in PROBE_TEXTS])
+        self._draws = self._trial
+        self._forward = Forward(loaded.model, loaded.device, self._context, self._trial)
         kind = loaded.device.type
         rows = options.batch_size or _ROWS.get(kind, _ROWS_ELSEWHERE)
         self._vocabulary = int(loaded.model.get_input_embeddings().weight.shape[0])
@@ -104,7 +107,14 @@ class HFEngine:
         """What a reader of the report must know of how the answers were computed."""
         said = [budget.remark for budget in (self._rows, self._tokens) if budget.remark]
         alone = ["Texts were read one by one: " + _COMPANY] if self._forward.alone else []
-        return [*said, *alone, *self._alone]
+        return [*said, *alone, *self._alone, *self._moved()]
+
+    def _moved(self) -> Iterator[str]:
+        if (company := max(self._trial.company, self._draws.company)) >= _NOTABLE:
+            yield (
+                "Texts were read side by side: in this data type or quantization that moves what the model makes of"
+                f" one by a mean divergence of {company:.2g} nats."
+            )
 
     def run(self, requests: Sequence[Request]) -> Iterator[tuple[int, Response]]:
         """Answer, one type of request after the other. Raises ModelError for an architecture that batches change."""
@@ -172,7 +182,7 @@ class HFEngine:
         """Load the weights again where they were freed. Raises ModelError."""
         if "_loaded" not in vars(self):
             self._loaded = load_model(self._options)
-            self._forward = Forward(self._loaded.model, self._device, self._context, exact=self._loaded.exact)
+            self._forward = Forward(self._loaded.model, self._device, self._context, self._trial)
 
     def baseline(self, spans: Sequence[Span], disk: int) -> StoredBaseline:
         """Read spans as the reference of a comparison, keeping at most `disk` bytes of logits. Raises EngineError."""
@@ -223,8 +233,9 @@ class HFEngine:
     def _decoder(self, jobs: int) -> tuple[Decoder, PackedWeights | None]:
         if self._sampler is None:
             sampler = self._loaded.load_sampler()
-            exact = self._exact and sampler is self._loaded.model
-            if not check_decoding(sampler, self._device, self._context, exact=exact):
+            if sampler is not self._loaded.model:
+                self._draws = self._trial.inexact()
+            if not check_decoding(sampler, self._device, self._context, self._draws):
                 self._rows = Budget(_SIDE_BY_SIDE, 1)
                 self._alone.append("Completions were drawn one by one: " + _COMPANY)
             self._sampler = sampler

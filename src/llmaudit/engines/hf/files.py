@@ -14,7 +14,7 @@ from llmaudit.cachedir import cache_folder
 from llmaudit.engines.models import Source
 from llmaudit.errors import ModelError
 
-__all__ = ["check_folder", "hash_files", "hash_weights", "local_folder"]
+__all__ = ["check_folder", "converted", "hash_files", "hash_weights", "local_folder"]
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "vocab.bpe")
 _HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
@@ -102,11 +102,16 @@ def _fetch(hub_id: str, revision: str | None, *, weights: bool) -> Path:
     return folder
 
 
+def converted(file: Path) -> Path | None:
+    """Return the folder that a GGUF file was converted into; None where it was not yet."""
+    return target if (target := _conversion(file)).is_dir() else None
+
+
 def _convert(file: Path) -> Path:
     """Dequantise a GGUF file to float32 safetensors in the cache, once per content."""
-    target = cache_folder() / "gguf" / f"{file.stem}-{_content_key(file)}"
-    if target.is_dir():
-        return target
+    if (found := converted(file)) is not None:
+        return found
+    target = _conversion(file)
     _check_gguf(file)
     target.parent.mkdir(parents=True, exist_ok=True)
     # Made beside its place and moved there, so that another process never sees half a model.
@@ -120,6 +125,10 @@ def _convert(file: Path) -> Path:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return target
+
+
+def _conversion(file: Path) -> Path:
+    return cache_folder() / "gguf" / f"{file.stem}-{_content_key(file)}"
 
 
 def _content_key(file: Path) -> str:

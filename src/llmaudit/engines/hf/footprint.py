@@ -13,7 +13,7 @@ import torch
 from llmaudit.engines.comparing import Footprint
 from llmaudit.engines.hf.rounding import Rounding
 
-__all__ = ["allocated_tensors", "footprint"]
+__all__ = ["allocated_tensors", "footprint", "is_matrix", "weights_of"]
 
 #: How deep the tensors of a quantizer lie: a parameter's state, the state of its scales, their codebook.
 _DEPTH = 7
@@ -23,7 +23,7 @@ def footprint(model: Any, rounding: Rounding | None, load_seconds: float, on_dev
     """Weigh a model. `on_device` is what loading took of the accelerator's memory; 0 where there is none."""
     stored = _stored(model)
     matrices = _matrices(model, stored)
-    weights = {name: _weights_of(model.get_submodule(name)) for name in matrices}
+    weights = {name: weights_of(model.get_submodule(name)) for name in matrices}
     total = sum(tensor.numel() * tensor.element_size() for tensor in _each_once(stored).values())
     if rounding is not None:
         computed = {name: _rounded_bytes(model.get_submodule(name), rounding) for name in matrices}
@@ -81,19 +81,20 @@ def _matrices(model: Any, stored: Mapping[str, torch.Tensor]) -> dict[str, int]:
     head = model.get_output_embeddings()
     found: dict[str, int] = {}
     for name, module in model.named_modules():
-        if module is head or not _is_matrix(module) or next(module.children(), None) is not None:
+        if module is head or not is_matrix(module) or next(module.children(), None) is not None:
             continue
         own = (tensor for key, tensor in stored.items() if key.startswith(f"{name}.") and not key.endswith(".bias"))
         found[name] = sum(tensor.numel() * tensor.element_size() for tensor in own)
     return found
 
 
-def _is_matrix(module: Any) -> bool:
+def is_matrix(module: Any) -> bool:
+    """Whether a module is a linear layer, by whatever name."""
     # The linear layers of quantizers have names such as Linear4bit, QuantLinear and WQLinear_GEMM.
     return isinstance(module, torch.nn.Linear) or "Linear" in type(module).__name__ or type(module).__name__ == "Conv1D"
 
 
-def _weights_of(module: Any) -> int:
+def weights_of(module: Any) -> int:
     """Number of weights of a linear layer, which its packed tensor may hide; 0 where nothing tells."""
     rows, columns = getattr(module, "out_features", None), getattr(module, "in_features", None)
     if isinstance(rows, int) and isinstance(columns, int):

@@ -12,7 +12,7 @@ import torch
 from llmaudit.engines.hf.encoding import Ids
 from llmaudit.engines.hf.memory import Budget, in_batches, is_out_of_memory
 from llmaudit.engines.hf.packing import Batch, packed_batches, padded_batches
-from llmaudit.engines.hf.selfcheck import MISUSE, NO_ROOM_TO_TRY, close_enough
+from llmaudit.engines.hf.selfcheck import MISUSE, NO_ROOM_TO_TRY, Trial
 from llmaudit.errors import EngineError, ModelError
 
 __all__ = ["Forward", "NoMemory", "Reading"]
@@ -53,15 +53,16 @@ class Forward:
 
     Sequences are packed side by side with their common beginnings computed once, where the architecture gives the same
     logits that way as for one sequence alone: tried on the first use. Else every sequence has a row of its own. In less
-    than float32 it may be the arithmetic that no layout agrees with, as where int8 looks at all rows to scale each of
-    them: then every sequence is read by itself.
+    than float32 it may be the arithmetic that no layout agrees with: then every sequence is read by itself.
     """
 
-    def __init__(self, model: Any, device: torch.device, context: int | None = None, *, exact: bool = True) -> None:
+    def __init__(
+        self, model: Any, device: torch.device, context: int | None = None, trial: Trial | None = None
+    ) -> None:
         self._model = model
         self._device = device
         self._context = context
-        self._exact = exact
+        self._trial = trial or Trial()
         self._window = _window(model.config)
         self._packs: bool | None = None
         self._pads: bool | None = None
@@ -84,7 +85,7 @@ class Forward:
         """Raise ModelError where a sequence padded beside a longer one gives other logits than alone, in float32."""
         if self._pads is None:
             self._pads = self._agrees(packed=False)
-        if not self._pads and self._exact:
+        if not self._pads and self._trial.exact:
             raise ModelError(
                 f"{self._model.config.model_type}: this architecture reads a batch of texts otherwise than each text"
                 " alone; llmaudit would give wrong numbers"
@@ -147,8 +148,9 @@ class Forward:
         if packed and self._model.config.model_type in _COLUMN_COUNTERS:
             return False
         size = self._model.get_input_embeddings().weight.shape[0]
+        probes = self._trial.probes(_PROBES)
         sequences = {
-            index: tuple(token % size for token in probe[: self._context]) for index, probe in enumerate(_PROBES)
+            index: tuple(token % size for token in probe[: self._context]) for index, probe in enumerate(probes)
         }
         try:
             return self._same_together_and_alone(sequences, packed=packed)
@@ -160,12 +162,14 @@ class Forward:
     def _same_together_and_alone(self, sequences: Mapping[int, Ids], *, packed: bool) -> bool:
         (batch,) = self._batches(sequences, 1 << 20, packed=packed)
         together = self._reading(batch, starts=dict.fromkeys(sequences, 0), packed=packed)
-        for index, ids in sequences.items():
-            with torch.inference_mode():
-                alone = self._model(torch.tensor([ids], device=self._device), use_cache=False).logits[0]
-            if not close_enough(together.logits[together.rows[index]], alone, exact=self._exact):
-                return False
-        return True
+        return self._trial.agree(
+            (together.logits[together.rows[index]] for index in sequences), map(self._by_itself, sequences.values())
+        )
+
+    @torch.inference_mode()
+    def _by_itself(self, ids: Ids) -> torch.Tensor:
+        logits: torch.Tensor = self._model(torch.tensor([ids], device=self._device), use_cache=False).logits
+        return logits[0]
 
 
 def _window(config: Any) -> int | None:

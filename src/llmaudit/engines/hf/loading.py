@@ -32,9 +32,11 @@ __all__ = [
     "DTYPES",
     "LoadedModel",
     "ReadModel",
+    "context_length",
     "load_model",
     "load_tokenizer",
     "pick_device",
+    "pick_dtypes",
     "read_model",
     "tokenizer_facts",
 ]
@@ -77,7 +79,7 @@ class ReadModel:
     @property
     def context(self) -> int | None:
         """How many tokens a text may have; None where nothing tells."""
-        return _context_length(self.config.get_text_config())
+        return context_length(self.config.get_text_config())
 
 
 def load_model(options: EngineOptions) -> LoadedModel:
@@ -120,7 +122,7 @@ def read_model(folder: Path, device: torch.device, options: EngineOptions) -> Re
     with quiet():
         tokenizer = load_tokenizer(folder)
         config = _read_config(folder)
-        dtype, drawn = _pick_dtypes(options, device, config)
+        dtype, drawn = pick_dtypes(options, device, config)
         model = _read_weights(folder, dtype, device, options.quantization)
     _check_vocabulary(folder, model, tokenizer)
     if getattr(model, "_is_stateful", False):
@@ -173,7 +175,7 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def _pick_dtypes(options: EngineOptions, device: torch.device, config: Any) -> tuple[torch.dtype, torch.dtype]:
+def pick_dtypes(options: EngineOptions, device: torch.device, config: Any) -> tuple[torch.dtype, torch.dtype]:
     """Return the data types of likelihoods and of sampling."""
     name = options.dtype
     if name in DTYPES:
@@ -275,11 +277,11 @@ def _model_facts(config: Any) -> dict[str, Factor]:
     text = config.get_text_config()
     names = {"hidden_size": "hidden_size", "num_hidden_layers": "layers"}
     found = {ours: value for theirs, ours in names.items() if (value := getattr(text, theirs, None)) is not None}
-    context = _context_length(text)
+    context = context_length(text)
     return {"architecture": config.model_type, **({"context_length": context} if context else {}), **found}
 
 
-def _context_length(config: Any) -> int | None:
+def context_length(config: Any) -> int | None:
     """Return how many tokens a text may have.
 
     With some rotary embeddings the factors of a whole batch change as soon as its longest row passes a length: beyond

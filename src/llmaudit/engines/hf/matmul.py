@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from llmaudit.engines.host import free_memory
+from llmaudit.engines.hf.memory import free_memory
 
 __all__ = ["PackedWeights"]
 
@@ -64,4 +64,4 @@ def _possible(model: Any) -> bool:
     if not hasattr(torch.ops.mkl, "_mkl_linear"):
         return False
     size = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-    return bool(_ROOM * size < free_memory())
+    return bool(_ROOM * size < free_memory(weight.device))

@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 import torch
 
 from llmaudit.cachedir import cache_folder
-from llmaudit.engines import host
 from llmaudit.engines.hf.encoding import Ids
 from llmaudit.engines.hf.packing import Batch
 from llmaudit.types import Failure
@@ -36,6 +36,8 @@ T = TypeVar("T")
 
 NO_MEMORY = Failure("this needs more memory than the device has, even on its own")
 
+#: What a container may use, and uses: the machine's free memory says nothing of it.
+_CONTAINER = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
 # Parameters of mallopt(3): how much may lie free at the end of the heap, and how many pieces are mapped on their own.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 _KEPT = 2**31 - 1
@@ -152,6 +154,7 @@ def keep_freed_pages() -> None:
 def release() -> None:
     """Give unused memory back, to the system and on every device, so that a smaller batch or another model finds it."""
     gc.collect()
+    _free_product_buffers()
     library: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
     if hasattr(library, "malloc_trim"):
         library.malloc_trim(0)
@@ -161,16 +164,30 @@ def release() -> None:
         getattr(torch, device.type).empty_cache()
 
 
+def _free_product_buffers() -> None:
+    """Have MKL free what it keeps for its next product: tens of megabytes, by the size of the largest matrix."""
+    library = Path(torch.__file__).with_name("lib") / "libtorch_cpu.so"
+    if sys.platform == "linux" and library.is_file():
+        # Loaded long since: this is a handle to it. The name is that of mkl_free_buffers inside the library.
+        free = getattr(ctypes.CDLL(str(library)), "mkl_serv_free_buffers", None)
+        if free is not None:
+            free()
+
+
 def allocated() -> int:
     """Bytes of tensors on the first CUDA device; 0 where there is none, or where it does not tell."""
     return int(torch.cuda.memory_allocated()) if torch.cuda.is_available() else 0
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that are free on a device; of one that does not tell, those of the machine."""
+    """Bytes that are free on a device; of one that does not tell, those of the machine, or of its container."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return host.free_memory()
+    free = int(psutil.virtual_memory().available)
+    with suppress(OSError, ValueError):  # no container, or one without a limit
+        most, used = (int(file.read_text(encoding="ascii")) for file in _CONTAINER)
+        free = min(free, most - used)
+    return free
 
 
 def _text(file: Path | None) -> str:

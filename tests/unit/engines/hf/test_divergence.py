@@ -92,7 +92,7 @@ def joined(model: Any, span: Span) -> torch.Tensor:
 def test_pieces_give_what_a_plain_call_gives(
     model: Any, span: Span, piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PIECE", piece)
+    monkeypatch.setattr(module, "piece_rows", lambda _: piece)
     with torch.inference_mode():
         plain = model(torch.tensor([span.ids])).logits[0, span.first - 1 : -1]
     assert torch.allclose(joined(model, span), plain, atol=1e-4)
@@ -147,7 +147,7 @@ def test_models_that_read_in_pieces_are_compared_as_the_whole_is(
     model: Any, other: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = compared(model, other, tmp_path, 10**9)
-    monkeypatch.setattr(module, "PIECE", 5)
+    monkeypatch.setattr(module, "piece_rows", lambda _: 5)
     for one, another in zip(whole, compared(model, other, tmp_path, 10**9), strict=True):
         # What the models give differs by rounding: they multiply other shapes.
         assert one.kl == pytest.approx(another.kl, rel=1e-4, abs=1e-6)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from llmaudit.engines.hf.selfcheck import check_decoding, close_enough
+from llmaudit.engines.hf.selfcheck import PROBE_TEXTS, Trial, check_decoding
 from llmaudit.errors import ModelError
 from llmaudit.types import Generate, Sampling
 
@@ -90,26 +90,51 @@ def logits(*rows: list[float]) -> torch.Tensor:
     return torch.tensor(rows)
 
 
-def test_close_enough() -> None:
+def same(found: torch.Tensor, expected: torch.Tensor, *, exact: bool = True) -> bool:
+    return Trial(exact=exact).agree([found], [expected])
+
+
+def test_in_float32_only_the_last_digits_may_differ() -> None:
     reference = logits([0.0, 1.0, -40.0], [2.0, 0.0, 0.0])
-    assert close_enough(reference + 7, reference, exact=True)
-    assert close_enough(reference + 1e-3 * torch.tensor([1.0, -1.0, 1.0]), reference, exact=True)
-    assert not close_enough(reference + 1e-2 * torch.tensor([1.0, -1.0, 1.0]), reference, exact=True)
+    assert same(reference + 7, reference)
+    assert same(reference + 1e-3 * torch.tensor([1.0, -1.0, 1.0]), reference)
+    assert not same(reference + 1e-2 * torch.tensor([1.0, -1.0, 1.0]), reference)
     # What a token of probability 1e-18 exactly has is rounding.
-    assert close_enough(logits([0.0, 1.0, -30.0], [2.0, 0.0, 0.0]), reference, exact=True)
+    assert same(logits([0.0, 1.0, -30.0], [2.0, 0.0, 0.0]), reference)
     # A token that a model excludes is excluded on both sides.
-    assert close_enough(logits([0.0, -torch.inf]), logits([0.0, -torch.inf]), exact=True)
-    assert not close_enough(logits([0.0, -torch.inf]), logits([0.0, 0.0]), exact=True)
+    assert same(logits([0.0, -torch.inf]), logits([0.0, -torch.inf]))
+    assert not same(logits([0.0, -torch.inf]), logits([0.0, 0.0]))
 
 
-def test_nan_is_close_to_nothing() -> None:
+@pytest.mark.parametrize("exact", [True, False])
+def test_nan_is_close_to_nothing(exact: bool) -> None:
     sound, broken = logits([0.0, 1.0], [2.0, 0.0]), logits([0.0, 1.0], [torch.nan, 0.0])
-    assert not close_enough(broken, sound, exact=True)
-    assert not close_enough(sound, broken, exact=True)
-    assert not close_enough(broken, broken, exact=True)
+    assert not same(broken, sound, exact=exact)
+    assert not same(sound, broken, exact=exact)
+    assert not same(broken, broken, exact=exact)
 
 
-def test_a_shorter_data_type_has_more_tolerance() -> None:
-    reference = logits([0.0, 1.0])
-    assert close_enough(reference + torch.tensor([0.2, 0.0]), reference, exact=False)
-    assert not close_enough(reference + torch.tensor([2.0, 0.0]), reference, exact=False)
+def test_a_shorter_data_type_may_move_a_position_by_a_hundredth_of_the_way_to_the_next_one() -> None:
+    reference = logits([0.0, 1.0, -torch.inf], [3.0, 0.0, -torch.inf])
+    trial = Trial(exact=False)
+    assert trial.agree([reference + torch.tensor([0.1, 0.0, 0.0])], [reference])
+    assert trial.company == pytest.approx(0.0006, rel=0.05)
+    assert not trial.agree([reference + torch.tensor([1.0, 0.0, 0.0])], [reference])
+    assert trial.company < 0.001
+
+
+def test_one_position_tells_nothing_unless_it_is_the_same() -> None:
+    only = logits([0.0, 1.0])
+    assert same(only, only, exact=False)
+    assert not same(only + torch.tensor([0.1, 0.0]), only, exact=False)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", ["Llama", "GPT2", "Qwen2"])
+def test_rounding_is_told_from_an_error(tiny: Any, name: str, dtype: torch.dtype) -> None:
+    folder = tiny.folder(tiny.config(name))
+    model = tiny.reference(folder).to(dtype)
+    texts = [tuple(tiny.engine(folder)._encoder.text(text)) for text in PROBE_TEXTS]
+    assert check_decoding(model, CPU, None, Trial(exact=False, texts=texts))
+    blind = Blind(model, {"attention_mask": torch.ones_like})
+    assert not check_decoding(blind, CPU, None, Trial(exact=False, texts=texts))

@@ -28,7 +28,8 @@ def header(settings: Settings, suites: int, workers: int = 1) -> list[str]:
     many = f"{suites} suite{'s' if suites > 1 else ''}"
     smoke = ", smoke run: nothing is judged" if settings.smoke else ""
     model = settings.model or "(none)"
-    told = [f"llmaudit: model {model}, engine {settings.engine}, seed {settings.seed}, {many}{smoke}"]
+    baseline = f", baseline {settings.baseline}" if settings.baseline and not settings.smoke else ""
+    told = [f"llmaudit: model {model}, engine {settings.engine}, seed {settings.seed}, {many}{smoke}{baseline}"]
     # The controller knows the names of the checks only, not which kind they are of.
     shared = f"llmaudit: {workers} workers share the machine: audits that measure time or memory are skipped"
     return told + ([shared] if workers > 1 else [])

@@ -23,6 +23,7 @@ from llmaudit.records import (
     Outcome,
     Record,
     ScorerRecord,
+    SuiteRecord,
     Waiver,
     to_plain,
 )
@@ -32,7 +33,7 @@ from llmaudit.stimuli import chosen_scorers
 from llmaudit.suite import AuditEntry, CheckEntry, Suite
 from llmaudit.types import Completion, Failure, Generate, Likelihood, NextTokens, Response, Sample
 
-__all__ = ["audit_record", "blank_record", "plain_audit", "record_check", "sample_lines"]
+__all__ = ["audit_record", "blank_record", "plain_audit", "record_check", "sample_lines", "suite_record"]
 
 #: How many samples a record carries as evidence; the others are in samples.jsonl.gz.
 _EVIDENCE = 6
@@ -60,6 +61,12 @@ def blank_record(suite: Suite, entry: AuditEntry, check: CheckEntry, verdict: Ou
         gates=verdict == "error",
         waiver=waiver,
     )
+
+
+def suite_record(suite: Suite) -> SuiteRecord:
+    """What a run keeps of a suite's file."""
+    declared: Counter[str] = Counter(check.params.role for entry in suite.audits for check in entry.checks)
+    return SuiteRecord(suite.name, suite.description, str(suite.path), suite.sha256, dict(declared))
 
 
 def record_check(finished: Finished, check: CheckEntry) -> Record:

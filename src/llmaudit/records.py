@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -13,9 +13,11 @@ from llmaudit.audit import Figure, Setting, Table
 from llmaudit.types import Better, Estimate
 
 __all__ = [
+    "Attempt",
     "AuditRecord",
     "EstimateRecord",
     "Evidence",
+    "FamilyRecord",
     "LimitRecord",
     "NoiseFloor",
     "Outcome",
@@ -215,6 +217,48 @@ class SuiteRecord:
     description: str
     path: str
     sha256: str
+    declared: Mapping[str, int] = field(default_factory=dict)
+    """Role -> how many checks of it the file declares, exact ones included, whatever was selected."""
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyRecord:
+    """The checks of one role in one suite: as declared, and what became of them together."""
+
+    suite: str
+    role: Literal["confirmatory", "exploratory"]
+    declared: int
+    """How many the suite declares."""
+    seen: int
+    """How many of them this run came to; those that were skipped or broke are among them."""
+    ran: int
+    """How many gave an estimate."""
+    passed: int
+    """How many passed; of a suite, all confirmatory ones must."""
+    adjustment: str
+    """How p-values were adjusted over the family, why they were not, or empty where no check has one."""
+    discovered: tuple[str, ...] = ()
+    """`audit/check` of those that differ from zero by their adjusted p-value."""
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether a part of the family was left out of the run."""
+        return self.seen < self.declared
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One run of the same suites on the same model: this one, or an earlier one."""
+
+    number: int
+    """Counts from 1."""
+    run_id: str
+    started: str
+    """ISO 8601, UTC."""
+    seed: int
+    complete: bool
+    verdicts: Mapping[str, Outcome]
+    """`suite/audit/check` -> verdict."""
 
 
 def to_plain(value: Any) -> Any:

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from llmaudit.errors import RunError
-from llmaudit.records import AuditRecord, EstimateRecord, Record, SuiteRecord, Timing, to_plain
+from llmaudit.records import (
+    Attempt,
+    AuditRecord,
+    EstimateRecord,
+    FamilyRecord,
+    Record,
+    SuiteRecord,
+    Timing,
+    to_plain,
+)
 from llmaudit.types import ModelInfo
 
 if TYPE_CHECKING:
@@ -46,6 +55,10 @@ class Run:
     audits: tuple[AuditRecord, ...]
     records: tuple[Record, ...]
     notes: tuple[str, ...] = ()
+    families: tuple[FamilyRecord, ...] = ()
+    """The checks of each suite and role, as declared."""
+    attempts: tuple[Attempt, ...] = ()
+    """The runs of these suites on this model, the oldest first and this one last; empty where nothing is judged."""
     folder: Path | None = field(default=None, compare=False)
     """Where the run was loaded from; not stored."""
 
@@ -65,6 +78,8 @@ class Run:
         """The text of run.json."""
         data = to_plain(self)
         del data["folder"]
+        for long in ("audits", "records"):  # last, so that who looks for earlier attempts reads the beginning only
+            data[long] = data.pop(long)
         data["timings"] = to_plain(self.timings)
         return json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["Settings", "add_options", "left_out"]
+__all__ = ["Settings", "add_options", "gate_only", "left_out"]
 
 _GROUP = "llmaudit"
 LEFT_OUT = pytest.StashKey[list[str]]()
@@ -48,11 +48,13 @@ _OPTIONS = (
     _Option("seed", "N", "seed of everything random (default: 0)"),
     _Option("samples", "N", "completions per cell, in place of what the suites say"),
     _Option("reference", "NAME", "the model that fidelity audits hold --model against (default: what the suites say)"),
+    _Option("waivers", "FILE", "accepted findings, by check (default: waivers.yaml in the root folder, where it is)"),
     _Option("report-dir", "DIR", "folder for the reports (default: reports)"),
 )
 _NO_CACHE_HELP = "ask the model again for what an earlier run has stored, and store nothing"
 _AA_HELP = "run every audit twice more on the same model and report how much each estimate moves: its noise floor"
 _SMOKE_HELP = "ask two requests per cell to see that everything runs; nothing is judged"
+_GATE_ONLY_HELP = "print ten lines in place of pytest's report: the verdict, the worst findings, where the report is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Settings:
     smoke: bool
     no_cache: bool
     aa: bool
+    waivers: Path | None
     report_dir: Path
 
     @classmethod
@@ -95,6 +98,7 @@ class Settings:
             smoke=_flag(config, "smoke"),
             no_cache=_flag(config, "no_cache"),
             aa=_flag(config, "aa"),
+            waivers=None if given["waivers"] is None else Path(given["waivers"]),
             report_dir=Path(given["report-dir"] or "reports"),
         )
 
@@ -106,10 +110,16 @@ def add_options(parser: pytest.Parser) -> list[str]:
     for option in _OPTIONS:
         _add(group, left_out, option.name, dest=option.dest, metavar=option.metavar, default=None, help=option.help)
         parser.addini(option.dest, f"{option.help}; also {option.variable} in the environment", default=None)
-    for name, text in (("smoke", _SMOKE_HELP), ("no-cache", _NO_CACHE_HELP), ("aa", _AA_HELP)):
+    flags = {"smoke": _SMOKE_HELP, "no-cache": _NO_CACHE_HELP, "aa": _AA_HELP, "gate-only": _GATE_ONLY_HELP}
+    for name, text in flags.items():
         dest = f"llmaudit_{name.replace('-', '_')}"
         _add(group, left_out, name, dest=dest, action="store_true", default=False, help=text)
     return left_out
+
+
+def gate_only(config: pytest.Config) -> bool:
+    """Whether ten lines shall stand in place of pytest's report."""
+    return _flag(config, "gate_only")
 
 
 def left_out(config: pytest.Config) -> str | None:

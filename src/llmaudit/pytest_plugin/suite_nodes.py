@@ -21,8 +21,8 @@ from llmaudit.execution import Execution, Finished, finish
 from llmaudit.noise_floor import measure_noise
 from llmaudit.pytest_plugin.progress import ProgressLine
 from llmaudit.pytest_plugin.session import catalog, session_of
-from llmaudit.recording import blank_record, plain_audit, record_check, sample_lines
-from llmaudit.records import Record, SuiteRecord, to_plain
+from llmaudit.recording import blank_record, plain_audit, record_check, sample_lines, suite_record
+from llmaudit.records import Record, to_plain
 from llmaudit.report.words import headline
 from llmaudit.suite import AuditEntry, CheckEntry, Suite, load_suite
 
@@ -59,6 +59,8 @@ class SuiteFile(pytest.File):
                 samples=settings.samples,
                 reference=settings.reference,
             )
+            if waivers := session_of(self.config).waivers():
+                suite = waivers.apply(suite)
         except SuiteError as error:
             raise self.CollectError(str(error)) from None
         session_of(self.config).claim(suite.name, suite.path)
@@ -123,10 +125,7 @@ class AuditNode(pytest.Collector):
 
     def plain(self) -> dict[str, Any]:
         """What the report needs of this audit, as builtins; of an audit that did not run, the suite alone."""
-        suite = self.suite
-        data: dict[str, Any] = {
-            "suite": to_plain(SuiteRecord(suite.name, suite.description, str(suite.path), suite.sha256))
-        }
+        data: dict[str, Any] = {"suite": to_plain(suite_record(self.suite))}
         notes = session_of(self.config).notes()
         return data | self._plain | ({"notes": notes} if self._plain else {})
 
@@ -260,9 +259,12 @@ def _xfail(reason: str) -> pytest.MarkDecorator:
 
 
 def _properties(record: Record) -> list[tuple[str, object]]:
-    estimate = record.estimate
-    found: dict[str, object] = {"verdict": record.verdict, "max": record.limit.max, "min": record.limit.min}
+    estimate, limit, waiver = record.estimate, record.limit, record.waiver
+    found: dict[str, object] = {"verdict": record.verdict, "role": record.role}
+    found |= {"max": limit.max, "min": limit.min, "margin": limit.margin}
     if estimate is not None:
-        names = ("value", "low", "high", "n", "clusters", "unit", "p_value")
+        names = ("value", "low", "high", "level", "n", "clusters", "unit", "p_value")
         found |= {name: getattr(estimate, name) for name in names}
+    if waiver is not None:
+        found |= {"waiver": waiver.reason, "waiver_expires": waiver.expires}
     return [(name, to_plain(value)) for name, value in found.items() if value is not None]

@@ -15,6 +15,7 @@ from llmaudit.errors import RunError
 from llmaudit.records import (
     Attempt,
     AuditRecord,
+    BaselineRun,
     EstimateRecord,
     FamilyRecord,
     Record,
@@ -55,6 +56,7 @@ class Run:
     audits: tuple[AuditRecord, ...]
     records: tuple[Record, ...]
     notes: tuple[str, ...] = ()
+    baseline: BaselineRun | None = None
     families: tuple[FamilyRecord, ...] = ()
     """The checks of each suite and role, as declared."""
     attempts: tuple[Attempt, ...] = ()

@@ -98,6 +98,40 @@ def test_junit_holds_what_a_dashboard_needs(project: Project) -> None:
     }
 
 
+def test_a_swap_in_junit_and_in_ten_lines(project: Project) -> None:
+    templates = ", ".join(f'"In town {number}, {{group}} are"' for number in range(12))
+    project.suite(
+        f"""\
+        suite: swap
+        audits:
+          gender:
+            kind: bias
+            templates: [{templates}]
+            groups: {{women: {{noun: women}}, men: {{noun: men}}}}
+            samples: 2
+            scorers: [length]
+            checks:
+              length_gap: {{margin: 1.5, why: a word and a half}}
+        """
+    )
+    answer = "def handler(request):\n    return 'word ' * (5 + ({extra} if ' men ' in request.prompt else 0))\n"
+    project.engine(answer.format(extra=0))
+    project.run()
+    project.engine(answer.format(extra=4))
+    result = project.run("--baseline=latest", "--gate-only", "--junit-xml=junit.xml", "-o", "junit_family=xunit1")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        [
+            "gate failed: tiny against tiny: 1 check: 1 failed.",
+            "  FAILED gender::length_gap 4 [[]4, 4[]] words; against the baseline worse: 4 [[]4, 4[]], margin 1.5",
+        ],
+        consecutive=True,
+    )
+    cases = ET.parse(project.path / "junit.xml").getroot().iter("property")  # noqa: S314 - pytest wrote it just now
+    found = {case.get("name"): case.get("value") for case in cases}
+    assert (found["baseline_verdict"], found["baseline_difference"], found["margin"]) == ("worse", "4.0", "1.5")
+
+
 def test_gate_only(project: Project) -> None:
     project.suite()
     result = project.run("--gate-only")

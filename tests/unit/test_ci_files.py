@@ -57,8 +57,7 @@ def test_options_and_variables_exist(path: Path, known: set[str]) -> None:
     commands = "\n".join(line for line in text.splitlines() if "pytest" in line or "`" in line)
     options = set(re.findall(r"(?<!\S)`?(--[a-z][a-z-]+)", commands))
     assert "--junit-xml" in options
-    # Of --baseline the plugin may not know yet; what it knows must be spelt as it is.
-    assert options - known <= {"--baseline"}
+    assert options <= known
     variables = {name for name in re.findall(r"LLMAUDIT_\w+", text) if not _OWN.fullmatch(name)}
     assert variables >= {"LLMAUDIT_REPORT_DIR", "LLMAUDIT_GATE_ONLY"}
     assert variables <= known
@@ -101,7 +100,10 @@ def test_the_script_of_the_action_calls_pytest(tmp_path: Path, step: dict[str, A
         "LLMAUDIT_ACTION_SUITES": "suites more/a.audit.yaml",
         "LLMAUDIT_ACTION_ARGUMENTS": "--seed 3 $(touch owned) ; touch owned",
     }
-    assert set(step["env"]) == {name for name in given if name.startswith("LLMAUDIT_")} | {"LLMAUDIT_MODEL"}
+    assert set(step["env"]) == {name for name in given if name.startswith("LLMAUDIT_")} | {
+        "LLMAUDIT_MODEL",
+        "LLMAUDIT_BASELINE",
+    }
     found = _bash(step["run"], given, tmp_path)
     assert re.findall("<(.*)>", found.stdout) == [
         *("-m", "pytest", "suites", "more/a.audit.yaml", "--junit-xml", "out/reports/junit.xml"),

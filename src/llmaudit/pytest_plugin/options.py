@@ -49,12 +49,23 @@ _OPTIONS = (
     _Option("samples", "N", "completions per cell, in place of what the suites say"),
     _Option("reference", "NAME", "the model that fidelity audits hold --model against (default: what the suites say)"),
     _Option("waivers", "FILE", "accepted findings, by check (default: waivers.yaml in the root folder, where it is)"),
+    _Option("baseline", "RUN", "the run to judge margins against: a run's folder, latest, accepted, or model:NAME"),
     _Option("report-dir", "DIR", "folder for the reports (default: reports)"),
 )
 _NO_CACHE_HELP = "ask the model again for what an earlier run has stored, and store nothing"
 _AA_HELP = "run every audit twice more on the same model and report how much each estimate moves: its noise floor"
+_UPDATE_HELP = "accept this run, once it has finished, as what --baseline accepted names"
+_UNLIKE_HELP = "compare with a baseline that asked something else, as far as that goes, and mark it"
 _SMOKE_HELP = "ask two requests per cell to see that everything runs; nothing is judged"
 _GATE_ONLY_HELP = "print ten lines in place of pytest's report: the verdict, the worst findings, where the report is"
+_FLAGS = {
+    "smoke": _SMOKE_HELP,
+    "no-cache": _NO_CACHE_HELP,
+    "aa": _AA_HELP,
+    "baseline-update": _UPDATE_HELP,
+    "allow-unlike": _UNLIKE_HELP,
+    "gate-only": _GATE_ONLY_HELP,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,9 @@ class Settings:
     no_cache: bool
     aa: bool
     waivers: Path | None
+    baseline: str | None
+    baseline_update: bool
+    allow_unlike: bool
     report_dir: Path
 
     @classmethod
@@ -99,6 +113,9 @@ class Settings:
             no_cache=_flag(config, "no_cache"),
             aa=_flag(config, "aa"),
             waivers=None if given["waivers"] is None else Path(given["waivers"]),
+            baseline=given["baseline"],
+            baseline_update=_flag(config, "baseline_update"),
+            allow_unlike=_flag(config, "allow_unlike"),
             report_dir=Path(given["report-dir"] or "reports"),
         )
 
@@ -110,8 +127,7 @@ def add_options(parser: pytest.Parser) -> list[str]:
     for option in _OPTIONS:
         _add(group, left_out, option.name, dest=option.dest, metavar=option.metavar, default=None, help=option.help)
         parser.addini(option.dest, f"{option.help}; also {option.variable} in the environment", default=None)
-    flags = {"smoke": _SMOKE_HELP, "no-cache": _NO_CACHE_HELP, "aa": _AA_HELP, "gate-only": _GATE_ONLY_HELP}
-    for name, text in flags.items():
+    for name, text in _FLAGS.items():
         dest = f"llmaudit_{name.replace('-', '_')}"
         _add(group, left_out, name, dest=dest, action="store_true", default=False, help=text)
     return left_out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 import re
 import uuid
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from llmaudit.pytest_plugin import options
+from llmaudit.pytest_plugin.baseline_files import accept_run, check_baseline
 
 if TYPE_CHECKING:
     from llmaudit.pytest_plugin.gate_only import GateOnly
@@ -41,6 +43,8 @@ class Recorder:
         self._places: dict[int, tuple[Path, int]] = {}
         self._session: pytest.Session | None = None
         self._gate: GateOnly | None = None
+        self._baseline: dict[str, Any] | None = None
+        self.accepted: Path | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -88,6 +92,7 @@ class Recorder:
             self._audits[report.nodeid.rpartition("::")[0]] = {**data["audit"], "order": place}
             self._model = data["model"]
             self._notes |= dict.fromkeys(data["notes"])
+            self._baseline = data.get("baseline")
         self._config.hook.pytest_llmaudit_record(record=record)
 
     @pytest.hookimpl(trylast=True)
@@ -106,8 +111,10 @@ class Recorder:
             self.run = self._assemble()
             self.report = write_run(self.run, folder)
             self.problem = write_step_summary(self.run)
+            if options.Settings.of(self._config).baseline_update:
+                self.accepted = accept_run(self.run, folder, self._config, options.Settings.of(self._config))
         except Exception as error:  # noqa: BLE001 - whatever it is, the verdicts must still reach the terminal
-            self.problem = f"the report could not be written: {error}"
+            self.problem = str(error) if self.report else f"the report could not be written: {error}"
             if session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -129,6 +136,8 @@ class Recorder:
             from llmaudit.pytest_plugin.terminal import summarise  # noqa: PLC0415 - likewise
 
             summarise(terminalreporter, self.run, self.report)
+            if self.accepted is not None:
+                terminalreporter.write_line(f"accepted as the baseline: {os.path.relpath(self.accepted)}")
             for command in github_annotations(self.run, self._places):
                 terminalreporter.write_line(command)
         if self.problem:
@@ -144,6 +153,8 @@ class Recorder:
             from llmaudit.pytest_plugin.ci import github_annotations  # noqa: PLC0415 - needed with records only
 
             self._gate.conclude(self.run, self.report, self._session.exitstatus)
+            if self.accepted is not None:
+                self._gate.write_line(f"accepted as the baseline: {os.path.relpath(self.accepted)}")
             for command in github_annotations(self.run, self._places):
                 self._gate.write_line(command)
         if self.problem:
@@ -168,6 +179,7 @@ class Recorder:
         if self._config.option.collectonly:
             return
         _check_model(self._config, settings)
+        check_baseline(self._config, settings)
         _check_writable(run_folder(self._config, settings))
 
     def _assemble(self) -> Run:
@@ -194,6 +206,7 @@ class Recorder:
             "plan": self._plan,
             "audits": sorted(self._audits.values(), key=lambda audit: audit["order"]),
             "notes": list(self._notes),
+            "baseline": self._baseline,
             "records": sorted(self._records.values(), key=lambda record: record["order"]),
         }
         assembled = TypeAdapter(run.Run).validate_python(data)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from llmaudit.records import Record
-from llmaudit.report.format import NOTHING, interval, printable
+from llmaudit.records import BaselineRecord, Record
+from llmaudit.report.format import NOTHING, interval, number, printable
 from llmaudit.report.known_issues import known_issues
 from llmaudit.report.outline import CheckRow, check_rows, sections
 from llmaudit.report.together import attempts_sentence, changing_checks, narrowed_sentence
@@ -68,11 +68,12 @@ def gate_lines(run: Run, report: str | None, *, passed: bool, others: int = 0) -
 
     `passed` is what the exit status of the session says, `others` how many tests beside the checks failed in it.
     """
-    model = run.model.name if run.model else "no model"
+    models = run.model.name if run.model else "no model"
+    models += f" against {run.baseline.model}" if run.baseline else ""
     beside = f" {others} other test{'' if others == 1 else 's'} failed." if others else ""
     verdict = "passed" if passed else "failed"
     failing = [row for row in check_rows(sections(run)) if row.fails_run]
-    lines = [f"gate {verdict}: {printable(model)}: {tally_sentence(run)}{beside}"]
+    lines = [f"gate {verdict}: {printable(models)}: {tally_sentence(run)}{beside}"]
     lines += [f"  {_finding(row)}" for row in failing[:_WORST]]
     if len(failing) > _WORST:
         lines.append(f"  and {len(failing) - _WORST} more")
@@ -119,7 +120,15 @@ def _finding(row: CheckRow) -> str:
     if estimate is None:
         return f"{name}: {printable(record.reason).strip().partition(chr(10))[0]}"
     bound = "" if (text := limit(record)) == NOTHING else f", limit {text}"
-    return f"{name} {interval(estimate.value, estimate.low, estimate.high)} {estimate.unit}{bound}"
+    shift = "" if record.baseline is None else _shift(record.baseline)
+    return f"{name} {interval(estimate.value, estimate.low, estimate.high)} {estimate.unit}{bound}{shift}"
+
+
+def _shift(baseline: BaselineRecord) -> str:
+    if baseline.margin is None or baseline.difference is None:
+        return ""
+    found = interval(baseline.difference, baseline.low, baseline.high)
+    return f"; against the baseline {baseline.verdict}: {found}, margin {number(baseline.margin)}"
 
 
 def _remarks(run: Run) -> Iterator[str]:

@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from llmaudit.audit import Table
+from llmaudit.report import against, provenance, words
 from llmaudit.report import format as formats
-from llmaudit.report import provenance, words
 from llmaudit.report.figures import Drawing, caption, numbers
 from llmaudit.report.known_issues import known_issues_table
 from llmaudit.report.outline import EstimateRow, Section, check_rows
@@ -37,6 +37,7 @@ _TOGETHER = (known_issues_table, families_table, attempts_table)
 def render_html(run: Run, parts: Sequence[Section], drawings: Mapping[str, Sequence[Drawing]]) -> str:
     """Return the page. `drawings` holds the figures of each section by its anchor."""
     rows = check_rows(parts)
+    compared = against.against(run)
     return (
         _environment()
         .get_template("report.html.j2")
@@ -44,6 +45,7 @@ def render_html(run: Run, parts: Sequence[Section], drawings: Mapping[str, Seque
             run=run,
             sections=parts,
             checks=rows,
+            compared=compared,
             drawings=drawings,
             failing=[row for row in rows if row.fails_run],
             together=[table for make in _TOGETHER if (table := make(run)) is not None],
@@ -66,7 +68,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    for module in (formats, provenance, words):
+    for module in (against, formats, provenance, words):
         environment.globals.update({name: getattr(module, name) for name in module.__all__})
     environment.globals.update(
         caption=caption, numbers=numbers, numeric=_numeric, split=_split, min_clusters=MIN_CLUSTERS

@@ -44,7 +44,15 @@ from llmaudit.stats.power import (
 from llmaudit.stats.quantiles import cluster_quantile_intervals, pooled_quantile, quantile_needs
 from llmaudit.stats.renyi import RENYI_ORDER, renyi_efficiency, renyi_efficiency_without_each
 from llmaudit.stats.two_sample import welch_interval
-from llmaudit.stats.verdicts import MIN_CLUSTERS, Judgement, Limit, design_problem, judge
+from llmaudit.stats.verdicts import (
+    MIN_CLUSTERS,
+    Judgement,
+    Limit,
+    ShiftJudgement,
+    design_problem,
+    judge,
+    judge_shift,
+)
 
 __all__ = [
     "MIN_BOOTSTRAP_CLUSTERS",
@@ -56,6 +64,7 @@ __all__ = [
     "Judgement",
     "Limit",
     "NestedComponents",
+    "ShiftJudgement",
     "StratifiedOdds",
     "VarianceComponents",
     "Worst",
@@ -74,6 +83,7 @@ __all__ = [
     "informedness",
     "jackknife_interval",
     "judge",
+    "judge_shift",
     "mde",
     "mde_floor",
     "min_attainable_p",

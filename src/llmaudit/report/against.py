@@ -83,9 +83,9 @@ def moved(changed: ChangedItems) -> str:
 
 def _row(row: Against, estimate: EstimateRecord, bound: float) -> tuple[str, float | None, float | None, float | None]:
     found = row.baseline
-    scaled = [None if value is None else value / bound for value in (found.difference, found.low, found.high)]
-    label = f"{row.record.audit}::{row.record.check}"
-    if estimate.better != "higher":
-        return (label, *scaled)
-    turned = [None if value is None else -value for value in scaled]
-    return (label, turned[0], turned[2], turned[1])
+    scale = -bound if estimate.better == "higher" else bound
+    value, one, other = (
+        None if number is None else number / scale for number in (found.difference, found.low, found.high)
+    )
+    low, high = (other, one) if scale < 0 else (one, other)
+    return f"{row.record.audit}::{row.record.check}", value, low, high

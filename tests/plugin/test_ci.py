@@ -188,7 +188,7 @@ def test_gate_only_with_annotations(github: Project) -> None:
 
 def test_gate_only_with_workers(project: Project) -> None:
     project.suite()
-    result = project.spawn("--gate-only", "-n2")
+    result = project.spawn("--gate-only", "-n2", timeout=240)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert len(result.outlines) == 3, result.outlines
 

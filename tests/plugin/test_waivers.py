@@ -103,10 +103,10 @@ def test_a_waiver_of_a_suite_that_is_not_of_this_session(project: Project) -> No
 def test_under_xdist(project: Project) -> None:
     project.suite()
     project.file("waivers.yaml", f"facts/size/special_tokens: {_LATER}\n")
-    assert project.spawn("-n2").ret == pytest.ExitCode.OK
+    assert project.spawn("-n2", timeout=240).ret == pytest.ExitCode.OK
     assert project.verdicts()["size::special_tokens"] == "fail"
     project.file("waivers.yaml", "facts/size/special_tokens: {reason: known, expires: 2020-01-01}\n")
-    result = project.spawn("-n2")
+    result = project.spawn("-n2", timeout=240)
     assert result.ret != pytest.ExitCode.OK
     assert "the waiver expired on 2020-01-01" in result.stdout.str() + result.stderr.str()
 

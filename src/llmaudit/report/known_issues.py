@@ -57,7 +57,7 @@ def known_issues(run: Run) -> list[KnownIssue]:
 def known_issues_table(run: Run) -> Table | None:
     """Return the known issues as a table, or None where there are none."""
     rows = tuple(
-        (f"{r.suite} / {r.audit} / {r.check}", issue.now, issue.waiver.expires, issue.days_left, issue.waiver.reason)
+        (f"{r.suite}/{r.audit}/{r.check}", issue.now, issue.waiver.expires, issue.days_left, issue.waiver.reason)
         for issue in known_issues(run)
         for r in [issue.record]
     )

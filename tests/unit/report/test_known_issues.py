@@ -33,7 +33,7 @@ def test_the_table(run: Run) -> None:
     table = known_issues_table(run)
     assert table is not None
     ((check, now, expires, days, reason),) = table.rows
-    assert (check, now) == ("tokenization / premiums / premium.shn_Mymr", "fails, and is accepted")
+    assert (check, now) == ("tokenization/premiums/premium.shn_Mymr", "fails, and is accepted")
     assert (expires, days) == ("2027-01-01", 40)
     assert str(reason).startswith("No open tokenizer")
     assert known_issues_table(replace(run, records=())) is None

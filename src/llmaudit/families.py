@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Literal
 
-from llmaudit.records import Record
+from llmaudit.records import FamilyRecord, Record, SuiteRecord
 from llmaudit.stats.multiplicity import benjamini_hochberg, holm
 
-__all__ = ["adjust_p_values"]
+__all__ = ["ALPHA", "adjust_p_values", "family_records"]
+
+Role = Literal["confirmatory", "exploratory"]
+
+#: An adjusted p-value at or below this is a discovery. It decides no verdict.
+ALPHA = 0.05
 
 
 def adjust_p_values(records: tuple[Record, ...]) -> tuple[Record, ...]:
@@ -22,6 +29,37 @@ def adjust_p_values(records: tuple[Record, ...]) -> tuple[Record, ...]:
             families.setdefault((record.suite, record.role), []).append(record)
     adjusted = {r.id: r for (_, role), family in families.items() for r in _adjust_family(role, family)}
     return tuple(adjusted.get(record.id, record) for record in records)
+
+
+def family_records(suites: Iterable[SuiteRecord], records: Sequence[Record]) -> tuple[FamilyRecord, ...]:
+    """Sum up each family: whether all of it passed and, apart from that, what was discovered in it.
+
+    The p-values of `records` are those of adjust_p_values. A suite that declares no check of a role has no such family.
+    """
+    roles: tuple[Role, ...] = ("confirmatory", "exploratory")
+    return tuple(
+        _family_record(suite, role, [record for record in records if (record.suite, record.role) == (suite.name, role)])
+        for suite in suites
+        for role in roles
+        if suite.declared.get(role)
+    )
+
+
+def _family_record(suite: SuiteRecord, role: Role, records: Sequence[Record]) -> FamilyRecord:
+    return FamilyRecord(
+        suite=suite.name,
+        role=role,
+        declared=suite.declared[role],
+        seen=len(records),
+        ran=sum(record.estimate is not None for record in records),
+        passed=sum(record.verdict == "pass" for record in records),
+        adjustment=next((record.adjustment for record in records if record.adjustment), ""),
+        discovered=tuple(
+            f"{record.audit}/{record.check}"
+            for record in records
+            if record.p_adjusted is not None and record.p_adjusted <= ALPHA
+        ),
+    )
 
 
 def _adjust_family(role: str, family: list[Record]) -> list[Record]:

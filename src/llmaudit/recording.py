@@ -103,8 +103,8 @@ def record_check(finished: Finished, check: CheckEntry, against: AuditGate | Non
 
 def suite_record(suite: Suite) -> SuiteRecord:
     """What a run keeps of a suite."""
-    declared = sum(len(entry.checks) for entry in suite.audits)
-    return SuiteRecord(suite.name, suite.description, str(suite.path), suite.sha256, declared)
+    declared: Counter[str] = Counter(check.params.role for entry in suite.audits for check in entry.checks)
+    return SuiteRecord(suite.name, suite.description, str(suite.path), suite.sha256, dict(declared))
 
 
 def planned_audit(suite: Suite, entry: AuditEntry) -> AuditRecord:

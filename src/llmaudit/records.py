@@ -13,6 +13,7 @@ from llmaudit.audit import Figure, Setting, Table
 from llmaudit.types import Better, Estimate, Interval
 
 __all__ = [
+    "Attempt",
     "AuditRecord",
     "BaselineRecord",
     "BaselineRun",
@@ -21,6 +22,7 @@ __all__ = [
     "ChangedItems",
     "EstimateRecord",
     "Evidence",
+    "FamilyRecord",
     "LimitRecord",
     "NoiseFloor",
     "Outcome",
@@ -325,8 +327,53 @@ class SuiteRecord:
     description: str
     path: str
     sha256: str
-    checks: int = 0
-    """How many checks the suite declares; a run of fewer is narrowed."""
+    declared: Mapping[str, int] = field(default_factory=dict)
+    """Role -> how many checks of it the file declares, exact ones included, whatever was selected."""
+
+    @property
+    def checks(self) -> int:
+        """How many checks the suite declares; a run of fewer is narrowed."""
+        return sum(self.declared.values())
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyRecord:
+    """The checks of one role in one suite: as declared, and what became of them together."""
+
+    suite: str
+    role: Literal["confirmatory", "exploratory"]
+    declared: int
+    """How many the suite declares."""
+    seen: int
+    """How many of them this run came to; those that were skipped or broke are among them."""
+    ran: int
+    """How many gave an estimate."""
+    passed: int
+    """How many passed; of a suite, all confirmatory ones must."""
+    adjustment: str
+    """How p-values were adjusted over the family, why they were not, or empty where no check has one."""
+    discovered: tuple[str, ...] = ()
+    """`audit/check` of those that differ from zero by their adjusted p-value."""
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether a part of the family was left out of the run."""
+        return self.seen < self.declared
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One run of the same suites on the same model: this one, or an earlier one."""
+
+    number: int
+    """Counts from 1."""
+    run_id: str
+    started: str
+    """ISO 8601, UTC."""
+    seed: int
+    complete: bool
+    verdicts: Mapping[str, Outcome]
+    """`suite/audit/check` -> verdict."""
 
 
 def to_plain(value: Any) -> Any:

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from llmaudit.errors import RunError
-from llmaudit.records import AuditRecord, BaselineRun, EstimateRecord, Record, SuiteRecord, Timing, to_plain
+from llmaudit.records import (
+    Attempt,
+    AuditRecord,
+    BaselineRun,
+    EstimateRecord,
+    FamilyRecord,
+    Record,
+    SuiteRecord,
+    Timing,
+    to_plain,
+)
 from llmaudit.types import ModelInfo
 
 if TYPE_CHECKING:
@@ -47,6 +57,10 @@ class Run:
     records: tuple[Record, ...]
     notes: tuple[str, ...] = ()
     baseline: BaselineRun | None = None
+    families: tuple[FamilyRecord, ...] = ()
+    """The checks of each suite and role, as declared."""
+    attempts: tuple[Attempt, ...] = ()
+    """The runs of these suites on this model, the oldest first and this one last; empty where nothing is judged."""
     folder: Path | None = field(default=None, compare=False)
     """Where the run was loaded from; not stored."""
 
@@ -66,6 +80,8 @@ class Run:
         """The text of run.json."""
         data = to_plain(self)
         del data["folder"]
+        for long in ("audits", "records"):  # last, so that who looks for earlier attempts reads the beginning only
+            data[long] = data.pop(long)
         data["timings"] = to_plain(self.timings)
         return json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 

@@ -18,7 +18,9 @@ import matplotlib.backends.backend_svg  # noqa: F401 - see above
 import pytest
 import vaderSentiment.vaderSentiment  # noqa: F401 - see above
 
+import llmaudit.attempts
 import llmaudit.environment
+import llmaudit.pytest_plugin.ci
 import llmaudit.pytest_plugin.suite_nodes
 import llmaudit.pytest_plugin.terminal
 import llmaudit.pytest_plugin.writing
@@ -179,7 +181,7 @@ class Project:
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
     """An empty project with an engine."""
-    for variable in [name for name in os.environ if name.startswith("LLMAUDIT_")]:
+    for variable in [name for name in os.environ if name.startswith(("LLMAUDIT_", "GITHUB_"))]:
         monkeypatch.delenv(variable)
     monkeypatch.setenv("LLMAUDIT_CACHE", str(pytester.path / "cache"))
     # A conftest that is written anew within a second, at the same length, would be taken from its compiled file.

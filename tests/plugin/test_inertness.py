@@ -53,6 +53,7 @@ def test_a_project_without_suites(project: Project) -> None:
         "llmaudit",
         "llmaudit.hookspecs",
         "llmaudit.pytest_plugin",
+        "llmaudit.pytest_plugin.baseline_files",
         "llmaudit.pytest_plugin.options",
         "llmaudit.pytest_plugin.recorder",
     ]

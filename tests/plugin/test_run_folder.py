@@ -141,6 +141,7 @@ def test_header_and_summary(project: Project) -> None:
             "SKIPPED               text::unknown_share      not today",
             "  text::special_tokens: value 2 is above 1",
             "  text::fertility: design: 2 clusters, a t interval needs 10: add templates",
+            "  text::tokens: known issue, accepted until 2999-01-01, * days left: known",
             "7 checks: 2 failed, 1 inconclusive, 1 waived, 2 passed, 1 skipped.",
             "report: reports/tiny/*/report.html",
         ],
@@ -163,6 +164,7 @@ def test_a_run_without_failures(project: Project, arguments: list[str]) -> None:
         [
             "*= llmaudit =*",
             "PASSED  words::single_token_rate  1  n=3  limit at least 0.9",
+            "Narrowed run: 1 of 3 confirmatory checks of facts. A family is what its suite declares: *",
             "1 check: 1 passed.",
             "report: reports/tiny/*/report.html",
             "*1 passed, 2 deselected in *",

@@ -53,6 +53,8 @@ def _stored(project: Project, reports: str) -> dict[str, Any]:
         del data[name]
     for timing in (*(audit["timing"] for audit in data["audits"]), *data["timings"].values()):
         del timing["seconds"], timing["engine_seconds"]
+    for attempt in data["attempts"]:
+        del attempt["run_id"], attempt["started"]
     return data
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["Settings", "add_options", "left_out"]
+__all__ = ["Settings", "add_options", "gate_only", "left_out"]
 
 _GROUP = "llmaudit"
 LEFT_OUT = pytest.StashKey[list[str]]()
@@ -48,6 +48,7 @@ _OPTIONS = (
     _Option("seed", "N", "seed of everything random (default: 0)"),
     _Option("samples", "N", "completions per cell, in place of what the suites say"),
     _Option("reference", "NAME", "the model that fidelity audits hold --model against (default: what the suites say)"),
+    _Option("waivers", "FILE", "accepted findings, by check (default: waivers.yaml in the root folder, where it is)"),
     _Option("baseline", "RUN", "the run to judge margins against: a run's folder, latest, accepted, or model:NAME"),
     _Option("report-dir", "DIR", "folder for the reports (default: reports)"),
 )
@@ -56,12 +57,14 @@ _AA_HELP = "run every audit twice more on the same model and report how much eac
 _UPDATE_HELP = "accept this run, once it has finished, as what --baseline accepted names"
 _UNLIKE_HELP = "compare with a baseline that asked something else, as far as that goes, and mark it"
 _SMOKE_HELP = "ask two requests per cell to see that everything runs; nothing is judged"
+_GATE_ONLY_HELP = "print ten lines in place of pytest's report: the verdict, the worst findings, where the report is"
 _FLAGS = {
     "smoke": _SMOKE_HELP,
     "no-cache": _NO_CACHE_HELP,
     "aa": _AA_HELP,
     "baseline-update": _UPDATE_HELP,
     "allow-unlike": _UNLIKE_HELP,
+    "gate-only": _GATE_ONLY_HELP,
 }
 
 
@@ -83,6 +86,7 @@ class Settings:
     smoke: bool
     no_cache: bool
     aa: bool
+    waivers: Path | None
     baseline: str | None
     baseline_update: bool
     allow_unlike: bool
@@ -108,6 +112,7 @@ class Settings:
             smoke=_flag(config, "smoke"),
             no_cache=_flag(config, "no_cache"),
             aa=_flag(config, "aa"),
+            waivers=None if given["waivers"] is None else Path(given["waivers"]),
             baseline=given["baseline"],
             baseline_update=_flag(config, "baseline_update"),
             allow_unlike=_flag(config, "allow_unlike"),
@@ -126,6 +131,11 @@ def add_options(parser: pytest.Parser) -> list[str]:
         dest = f"llmaudit_{name.replace('-', '_')}"
         _add(group, left_out, name, dest=dest, action="store_true", default=False, help=text)
     return left_out
+
+
+def gate_only(config: pytest.Config) -> bool:
+    """Whether ten lines shall stand in place of pytest's report."""
+    return _flag(config, "gate_only")
 
 
 def left_out(config: pytest.Config) -> str | None:

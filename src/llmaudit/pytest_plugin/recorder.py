@@ -17,6 +17,7 @@ from llmaudit.pytest_plugin import options
 from llmaudit.pytest_plugin.baseline_files import accept_run, check_baseline
 
 if TYPE_CHECKING:
+    from llmaudit.pytest_plugin.gate_only import GateOnly
     from llmaudit.run import Run
 
 __all__ = ["Recorder", "run_folder", "started_at"]
@@ -40,6 +41,9 @@ class Recorder:
         self._model: dict[str, Any] | None = None
         self._notes: dict[str, None] = {}
         self._workers = 1
+        self._places: dict[int, tuple[Path, int]] = {}
+        self._session: pytest.Session | None = None
+        self._gate: GateOnly | None = None
         self._baseline: dict[str, Any] | None = None
         self.accepted: Path | None = None
 
@@ -47,6 +51,15 @@ class Recorder:
     def pytest_xdist_setupnodes(self, specs: list[Any]) -> None:
         """Note how many workers share the machine."""
         self._workers = len(specs)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Keep back pytest's report before its first line, where ten lines are asked for."""
+        terminal: Any = self._config.pluginmanager.getplugin("terminalreporter")
+        if terminal is not None and options.gate_only(self._config):
+            from llmaudit.pytest_plugin.gate_only import GateOnly  # noqa: PLC0415 - seldom needed
+
+            self._session, self._gate = session, GateOnly(terminal)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Refuse, before anything runs, what could only fail afterwards."""
@@ -77,6 +90,8 @@ class Recorder:
         record = data["record"]
         place = self._plan.index(report.nodeid) if report.nodeid in self._plan else len(self._plan)
         self._records[report.nodeid] = {**record, "order": place}
+        file, line, _ = report.location
+        self._places[place] = (self._config.rootpath / file, (line or 0) + 1)
         if "suite" in data:
             self._suites[report.nodeid.partition("::")[0]] = data["suite"]
         if "audit" in data:
@@ -94,12 +109,14 @@ class Recorder:
                 with contextlib.suppress(OSError):  # samples of an audit whose checks an interruption kept from us
                     folder.rmdir()  # made to see whether it can be written, and still empty
             return
+        from llmaudit.pytest_plugin.ci import write_step_summary  # noqa: PLC0415 - likewise
         from llmaudit.pytest_plugin.writing import write_run  # noqa: PLC0415 - likewise
 
         folder = run_folder(self._config, options.Settings.of(self._config))
         try:
             self.run = self._assemble()
             self.report = write_run(self.run, folder)
+            self.problem = write_step_summary(self.run)
             if options.Settings.of(self._config).baseline_update:
                 self.accepted = accept_run(self.run, folder, self._config, options.Settings.of(self._config))
         except Exception as error:  # noqa: BLE001 - whatever it is, the verdicts must still reach the terminal
@@ -118,14 +135,36 @@ class Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """One section with every verdict and the place of the report."""
+        if self._gate is not None:
+            return
         if self.run is not None:
-            from llmaudit.pytest_plugin.terminal import summarise  # noqa: PLC0415 - needed with records only
+            from llmaudit.pytest_plugin.ci import github_annotations  # noqa: PLC0415 - needed with records only
+            from llmaudit.pytest_plugin.terminal import summarise  # noqa: PLC0415 - likewise
 
             summarise(terminalreporter, self.run, self.report)
             if self.accepted is not None:
                 terminalreporter.write_line(f"accepted as the baseline: {os.path.relpath(self.accepted)}")
+            for command in github_annotations(self.run, self._places):
+                terminalreporter.write_line(command)
         if self.problem:
             terminalreporter.write_line(self.problem, red=True)
+
+    def pytest_unconfigure(self) -> None:
+        """Ten lines, where they are asked for: after everybody else has had a say about the exit status."""
+        if self._gate is None or self._session is None:
+            return
+        if self.run is None:
+            self._gate.give_up()
+        else:
+            from llmaudit.pytest_plugin.ci import github_annotations  # noqa: PLC0415 - needed with records only
+
+            self._gate.conclude(self.run, self.report, self._session.exitstatus)
+            if self.accepted is not None:
+                self._gate.write_line(f"accepted as the baseline: {os.path.relpath(self.accepted)}")
+            for command in github_annotations(self.run, self._places):
+                self._gate.write_line(command)
+        if self.problem:
+            self._gate.write_line(self.problem)
 
     def _header(self, suites: int) -> list[str]:
         if not suites:
@@ -137,9 +176,14 @@ class Recorder:
 
     def _prepare(self, ids: list[str]) -> None:
         self._plan = ids
-        if not self._plan or self._config.option.collectonly:
+        if not self._plan:
             return
+        from llmaudit.pytest_plugin.waiving import check_waivers  # noqa: PLC0415 - needed with suites only
+
         settings = options.Settings.of(self._config)
+        check_waivers(self._config, settings, [self._config.rootpath / file for file in _files(ids)])
+        if self._config.option.collectonly:
+            return
         _check_model(self._config, settings)
         check_baseline(self._config, settings)
         _check_writable(run_folder(self._config, settings))
@@ -148,8 +192,9 @@ class Recorder:
         from pydantic import TypeAdapter  # noqa: PLC0415 - needed with records only
 
         from llmaudit import run  # noqa: PLC0415 - likewise
+        from llmaudit.attempts import with_attempts  # noqa: PLC0415 - likewise
         from llmaudit.environment import describe  # noqa: PLC0415 - likewise
-        from llmaudit.families import adjust_p_values  # noqa: PLC0415 - likewise
+        from llmaudit.families import adjust_p_values, family_records  # noqa: PLC0415 - likewise
 
         settings = options.Settings.of(self._config)
         data = {
@@ -171,7 +216,9 @@ class Recorder:
             "records": sorted(self._records.values(), key=lambda record: record["order"]),
         }
         assembled = TypeAdapter(run.Run).validate_python(data)
-        return replace(assembled, records=adjust_p_values(assembled.records))
+        records = adjust_p_values(assembled.records)
+        whole = replace(assembled, records=records, families=family_records(assembled.suites, records))
+        return with_attempts(whole, run_folder(self._config, settings).parents[1])
 
 
 def started_at(config: pytest.Config) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +15,17 @@ from llmaudit.audit import Audit
 from llmaudit.cachedir import store_path
 from llmaudit.engines.base import Engine, EngineOptions, Remarking, Variant
 from llmaudit.engines.build import build_tokenizer
+from llmaudit.errors import SuiteError
 from llmaudit.gate import Gate
 from llmaudit.plugins import BUILT_IN
 from llmaudit.projects import project_aliases
 from llmaudit.pytest_plugin.gating import Selected, measure_baseline, open_gate
 from llmaudit.pytest_plugin.options import Settings
 from llmaudit.pytest_plugin.recorder import run_folder
+from llmaudit.pytest_plugin.waiving import session_waivers
 from llmaudit.scorers.base import Scorer
 from llmaudit.store import ResponseStore, fingerprint
+from llmaudit.suite import Waivers
 
 __all__ = ["AuditSession", "activate", "catalog", "session_of", "workers"]
 
@@ -41,6 +45,8 @@ class AuditSession:
         self.remarks: list[str] = []
         """What happened on the way that a reader of the report must know."""
         self._suites: dict[str, Path] = {}
+        self._waivers: Waivers | None = None
+        self._waivers_read = False
         self._gate: Gate | None = None
         self._gate_refusal: Exception | None = None
 
@@ -110,6 +116,14 @@ class AuditSession:
         stored = [self._store.remark] if self._store is not None and self._store.remark else []
         computed: Sequence[str] = self._engine.remarks if isinstance(self._engine, Remarking) else []
         return [*stored, *computed, *self.remarks]
+
+    def waivers(self) -> Waivers | None:
+        """Return what the session's file of waivers accepts; None too where that file is refused, once, later."""
+        if not self._waivers_read:
+            self._waivers_read = True
+            with contextlib.suppress(SuiteError):
+                self._waivers = session_waivers(self._config, self.settings)
+        return self._waivers
 
     def claim(self, suite: str, path: Path) -> None:
         """Note which file has a suite's name. Raises CollectError where another has it: their records would mix."""

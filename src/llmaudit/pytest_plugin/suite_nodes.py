@@ -61,6 +61,8 @@ class SuiteFile(pytest.File):
                 samples=settings.samples,
                 reference=settings.reference,
             )
+            if waivers := session_of(self.config).waivers():
+                suite = waivers.apply(suite)
         except SuiteError as error:
             raise self.CollectError(str(error)) from None
         session_of(self.config).claim(suite.name, suite.path)
@@ -133,8 +135,7 @@ class AuditNode(pytest.Collector):
 
     def plain(self) -> dict[str, Any]:
         """What the report needs of this audit, as builtins; of an audit that did not run, the suite alone."""
-        suite = self.suite
-        data: dict[str, Any] = {"suite": to_plain(suite_record(suite))}
+        data: dict[str, Any] = {"suite": to_plain(suite_record(self.suite))}
         notes = session_of(self.config).notes()
         return data | self._plain | ({"notes": notes} if self._plain else {})
 
@@ -283,9 +284,15 @@ def _xfail(reason: str) -> pytest.MarkDecorator:
 
 
 def _properties(record: Record) -> list[tuple[str, object]]:
-    estimate = record.estimate
-    found: dict[str, object] = {"verdict": record.verdict, "max": record.limit.max, "min": record.limit.min}
+    estimate, limit, waiver, baseline = record.estimate, record.limit, record.waiver, record.baseline
+    found: dict[str, object] = {"verdict": record.verdict, "role": record.role}
+    found |= {"max": limit.max, "min": limit.min, "margin": limit.margin}
     if estimate is not None:
-        names = ("value", "low", "high", "n", "clusters", "unit", "p_value")
+        names = ("value", "low", "high", "level", "n", "clusters", "unit", "p_value")
         found |= {name: getattr(estimate, name) for name in names}
+    if baseline is not None:
+        numbers = ("verdict", "value", "difference", "low", "high", "margin", "detectable")
+        found |= {f"baseline_{name}": getattr(baseline, name) for name in numbers}
+    if waiver is not None:
+        found |= {"waiver": waiver.reason, "waiver_expires": waiver.expires}
     return [(name, to_plain(value)) for name, value in found.items() if value is not None]

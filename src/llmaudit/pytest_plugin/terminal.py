@@ -9,6 +9,8 @@ from typing import Any
 from llmaudit.pytest_plugin.options import Settings
 from llmaudit.records import Record
 from llmaudit.report.format import NOTHING, interval
+from llmaudit.report.known_issues import KnownIssue, known_issues
+from llmaudit.report.together import attempts_sentence, changing_checks
 from llmaudit.report.words import STATUSES, Status, banners, limit, status, tally_sentence
 from llmaudit.run import Run
 
@@ -69,11 +71,24 @@ def summarise(terminal: Any, run: Run, report: Path | None) -> None:
     for record in records:
         if status(record, day) in {"fail", "inconclusive"} and record.role == "confirmatory":
             terminal.write_line(f"  {record.audit}::{record.check}: {_first_line(record.reason)}")
+    for issue in known_issues(run):
+        terminal.write_line(f"  {_known(issue)}", yellow=issue.needless)
     for banner in (*banners(run), *run.notes):
         terminal.write_line(banner, yellow=True)
+    if attempts := attempts_sentence(run):
+        terminal.write_line(attempts, yellow=bool(changing_checks(run)))
     terminal.write_line(tally_sentence(run))
     if report is not None:
         terminal.write_line(f"report: {os.path.relpath(report)}", bold=True)
+
+
+def _known(issue: KnownIssue) -> str:
+    place = f"{issue.record.audit}::{issue.record.check}"
+    if issue.needless:
+        return f"{place}: waiver no longer needed: the check passes; remove it"
+    days = f"{issue.days_left:,} day{'' if issue.days_left == 1 else 's'} left"
+    now = "" if issue.record.verdict == "fail" else f" ({issue.now})"
+    return f"{place}: known issue{now}, accepted until {issue.waiver.expires}, {days}: {issue.waiver.reason}"
 
 
 def _cells(record: Record, name: Status) -> tuple[str, ...]:

@@ -15,8 +15,10 @@ from llmaudit.audit import Table
 from llmaudit.report import against, provenance, words
 from llmaudit.report import format as formats
 from llmaudit.report.figures import Drawing, caption, numbers
+from llmaudit.report.known_issues import known_issues_table
 from llmaudit.report.outline import EstimateRow, Section, check_rows
 from llmaudit.report.references import references
+from llmaudit.report.together import attempts_sentence, attempts_table, families_table
 from llmaudit.run import Run
 from llmaudit.stats.verdicts import MIN_CLUSTERS
 
@@ -27,6 +29,9 @@ _PROMPTS = 200
 
 #: Estimates beyond this number are folded unless a check judges them.
 _ESTIMATES = 30
+
+#: The tables below that of the checks.
+_TOGETHER = (known_issues_table, families_table, attempts_table)
 
 
 def render_html(run: Run, parts: Sequence[Section], drawings: Mapping[str, Sequence[Drawing]]) -> str:
@@ -43,6 +48,8 @@ def render_html(run: Run, parts: Sequence[Section], drawings: Mapping[str, Seque
             compared=compared,
             drawings=drawings,
             failing=[row for row in rows if row.fails_run],
+            together=[table for make in _TOGETHER if (table := make(run)) is not None],
+            attempts=attempts_sentence(run),
             references=references(run),
             prompts_shown=_PROMPTS,
         )

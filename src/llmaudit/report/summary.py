@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
+from llmaudit.audit import Table
 from llmaudit.report.against import Against, against, baseline_tally, difference, margin
 from llmaudit.report.format import interval, moment, number, printable
+from llmaudit.report.known_issues import known_issues_table
 from llmaudit.report.outline import CheckRow, check_rows, sections
+from llmaudit.report.together import attempts_sentence, attempts_table, families_table
 from llmaudit.report.words import BASELINE_VERDICTS, STATUSES, banners, limit, tally_sentence
 from llmaudit.run import Run
 
@@ -14,6 +18,8 @@ __all__ = ["escape_markdown", "summary_markdown"]
 
 _COLUMNS = ("Verdict", "Check", "Estimate", "n / clusters", "Limit", "Reason")
 _BASELINE_COLUMNS = ("Verdict", "Check", "Baseline", "Difference", "Margin", "Detectable", "Reason")
+#: The tables below those of the checks.
+_TOGETHER = (known_issues_table, families_table, attempts_table)
 
 
 def summary_markdown(run: Run) -> str:
@@ -23,8 +29,10 @@ def summary_markdown(run: Run) -> str:
         f"{moment(run.started)}, seed {run.seed}, llmaudit {escape_markdown(run.llmaudit_version)}.",
         f"**{tally_sentence(run)}**",
         *(f"> {banner}" for banner in banners(run)),
+        *([attempts] if (attempts := attempts_sentence(run)) else []),
         *_checks(check_rows(sections(run))),
         *_baseline(run),
+        *(_markdown(table) for make in _TOGETHER if (table := make(run)) is not None),
         *(f"Note: {escape_markdown(note)}" for note in run.notes),
         "Everything else: `report.html` (methods, evidence, provenance), `run.json` (all data), "
         "`tables/` (CSV, LaTeX), `figures/` (SVG, PDF).",
@@ -36,6 +44,17 @@ def escape_markdown(text: str) -> str:
     """Return text that Markdown shows as it stands, in one table cell."""
     line = " ".join(printable(text).split())
     return re.sub(r"([\\`*_{}\[\]<>#|~&])", r"\\\1", line)
+
+
+def _markdown(table: Table) -> str:
+    rows = ([cell if isinstance(cell, str) else number(cell) for cell in row] for row in table.rows)
+    lines = [f"## {escape_markdown(table.title)}", "", _line(table.columns), f"|{' --- |' * len(table.columns)}"]
+    lines += map(_line, rows)
+    return "\n".join([*lines, "", table.note])
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(map(escape_markdown, cells))} |"
 
 
 def _checks(rows: list[CheckRow]) -> list[str]:
@@ -80,6 +99,8 @@ def _cells(row: CheckRow) -> list[str]:
     reason = record.reason
     if row.status == "waived" and record.waiver:
         reason += f" (accepted until {record.waiver.expires}: {record.waiver.reason})"
+    elif row.status == "pass" and record.waiver:
+        reason += " (its waiver is no longer needed)"
     return [
         escape_markdown(words.sign) + f" {words.word}",
         escape_markdown(f"{record.suite} / {record.audit} / {record.check}"),

@@ -8,6 +8,7 @@ from typing import Literal
 
 from llmaudit.records import BaselineVerdict, Record
 from llmaudit.report.format import NOTHING, interval, number
+from llmaudit.report.together import narrowed_sentence
 from llmaudit.run import Run
 from llmaudit.types import Better
 
@@ -113,6 +114,8 @@ def banners(run: Run) -> list[str]:
         found.append("Smoke run: nothing is judged. Two requests per cell were asked, to prove that everything runs.")
     if not run.complete:
         found.append(f"Incomplete run: {len(run.records)} of {len(run.plan)} planned checks have a result.")
+    if narrowed := narrowed_sentence(run):
+        found.append(narrowed)
     return found
 
 

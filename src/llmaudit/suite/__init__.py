@@ -8,6 +8,7 @@ from llmaudit.suite.model import AuditEntry, CheckEntry, Suite, SuiteFile
 from llmaudit.suite.problems import Place
 from llmaudit.suite.schema import json_schema
 from llmaudit.suite.strict_yaml import parse
+from llmaudit.suite.waivers import Waivers, read_suite_name, read_waivers
 
 __all__ = [
     "AuditEntry",
@@ -16,7 +17,10 @@ __all__ = [
     "Place",
     "Suite",
     "SuiteFile",
+    "Waivers",
     "json_schema",
     "load_suite",
     "parse",
+    "read_suite_name",
+    "read_waivers",
 ]

@@ -21,6 +21,7 @@ from llmaudit.suite.messages import absence, message
 from llmaudit.suite.model import AuditEntry, CheckEntry
 from llmaudit.suite.problems import Problem, Steps, shown
 from llmaudit.suite.validation import problems_of
+from llmaudit.suite.waivers import expiry
 
 __all__ = ["EntryReader", "Surroundings"]
 
@@ -162,8 +163,7 @@ class EntryReader:
             waiver = Expected.model_validate({"reason": "any", "expires": expires.node.data})
         except (KeyError, ValidationError):
             return
-        if waiver.expires <= self._surroundings.today:
-            words = f"the waiver expired on {waiver.expires}; renew it with a reason, or remove it"
+        if words := expiry(waiver, self._surroundings.today):
             self.problems.append(Problem(expires.value, (*steps, "xfail", "expires"), words))
 
     def _check(self, audit: Audit[Any], metric: str, params: CheckParams) -> CheckEntry:

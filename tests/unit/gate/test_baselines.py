@@ -23,7 +23,7 @@ def whole(tmp_path: Path) -> Run:
     """A whole run in its folder."""
     folder = tmp_path / "reports" / "tiny" / "2026-01-01"
     folder.mkdir(parents=True)
-    suites = (SuiteRecord("s", "", "s.audit.yaml", "00", checks=1),)
+    suites = (SuiteRecord("s", "", "s.audit.yaml", "00", {"confirmatory": 1}),)
     found = run(audit(estimate("m", [1.0, 2.0])), suites=suites, records=(_record(),), folder=folder)
     (folder / "run.json").write_text(found.to_json(), encoding="utf-8")
     (folder / "samples.jsonl.gz").write_bytes(b"samples")

@@ -20,7 +20,7 @@ from llmaudit.report.references import references
 from llmaudit.run import Run
 from llmaudit.stats.verdicts import MIN_CLUSTERS
 
-__all__ = ["render_html"]
+__all__ = ["page_environment", "render_html"]
 
 #: Prompts that the page shows of one audit; run.json holds them all.
 _PROMPTS = 200
@@ -33,7 +33,7 @@ def render_html(run: Run, parts: Sequence[Section], drawings: Mapping[str, Seque
     """Return the page. `drawings` holds the figures of each section by its anchor."""
     rows = check_rows(parts)
     return (
-        _environment()
+        page_environment()
         .get_template("report.html.j2")
         .render(
             run=run,
@@ -48,7 +48,8 @@ def render_html(run: Run, parts: Sequence[Section], drawings: Mapping[str, Seque
 
 
 @cache
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Return what renders the templates of every page."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         # Whatever a model wrote is text here, never markup.

@@ -1,0 +1,183 @@
+"""What one model has more or less of than another: paired within clusters, tested, and adjusted over the pairs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmaudit.changes import Changes
+from llmaudit.records import EstimateRecord
+from llmaudit.stats import holm, paired_permutation_worst, sign_flip
+from llmaudit.types import Estimate, Interval
+
+__all__ = ["ALPHA", "Difference", "adjusted", "difference"]
+
+#: Adjusted p below which two runs are told apart.
+ALPHA = 0.05
+#: Relative size of a difference that is rounding of the arithmetic.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How two runs differ in a metric: the second minus the first."""
+
+    pair: tuple[int, int]
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    method: str = "none"
+    clusters: int = 0
+    """How many both have."""
+    p_value: float | None = None
+    """Of "no difference"; None for exact metrics and where it cannot be tested."""
+    p_nearer: float | None = None
+    """Where zero is best: of "equally far from zero", which is above `p_value` or equal to it."""
+    p_adjusted: float | None = None
+    """By Holm over the pairs of the metric."""
+    exact: bool = False
+    problem: str | None = None
+    """Why there is no difference to speak of."""
+    better: int | None = None
+    """The run that is the better one; None where that is not shown."""
+
+    @property
+    def apart(self) -> bool:
+        """Whether the two are told apart."""
+        if self.problem is not None:
+            return False
+        if self.exact:
+            return bool(self.value)
+        return self.p_adjusted is not None and self.p_adjusted < ALPHA
+
+
+def difference(metric: str, pair: tuple[int, int], changes: Changes) -> Difference:
+    """Compare two runs in a metric, given all that their audits estimated.
+
+    The difference is taken within clusters and averaged over those that both have. Where a metric is the worst of its
+    facets, it is the difference of the two worst values; its p-value is that of swapping the runs within clusters.
+    """
+    one, other = changes.model[metric], changes.other[metric]
+    if problem := one.problem or other.problem or _odd(one) or _odd(other):
+        return Difference(pair, _minus(other.value, one.value), problem=problem)
+    parts = changes.parts(metric)
+    if parts[0].metric != metric:
+        return _of_worst(metric, parts, pair, changes)
+    found = parts[0]
+    return Difference(
+        pair,
+        _known(found.value),
+        *_bounds(found.interval),
+        clusters=found.clusters,
+        p_value=found.p_value,
+        p_nearer=_p_nearer(found, changes) if one.better == "zero" else None,
+        exact=one.deterministic,
+        problem=found.problem,
+    )
+
+
+def adjusted(differences: Sequence[Difference], estimates: Sequence[EstimateRecord | None]) -> tuple[Difference, ...]:
+    """Adjust the p-values of a metric by Holm over its pairs, and say of each pair told apart which is the better.
+
+    `estimates` holds that of every run. Where zero is best, telling which is nearer to it is a family of its own.
+    """
+    names = [f"{each.pair[0]}-{each.pair[1]}" for each in differences]
+    apart = _holm(names, [each.p_value for each in differences])
+    nearer = _holm(names, [each.p_nearer for each in differences])
+    known = [replace(each, p_adjusted=apart[name]) for name, each in zip(names, differences, strict=True)]
+    return tuple(
+        replace(each, better=_better(each, nearer[name], estimates)) for name, each in zip(names, known, strict=True)
+    )
+
+
+def _holm(names: Sequence[str], p_values: Sequence[float | None]) -> dict[str, float | None]:
+    found = holm(dict(zip(names, p_values, strict=True)))
+    return {name: _known(p) for name, p in found.items()}
+
+
+def _better(found: Difference, p_nearer: float | None, estimates: Sequence[EstimateRecord | None]) -> int | None:
+    one, other = (estimates[run] for run in found.pair)
+    if not found.apart or one is None or other is None or one.value is None or other.value is None:
+        return None
+    sizes = one.better == "zero"
+    if sizes and not found.exact and (p_nearer is None or p_nearer >= ALPHA):
+        return None
+    rise = abs(other.value) - abs(one.value) if sizes else found.value
+    return found.pair[int((rise > 0) == (one.better == "higher"))] if rise else None
+
+
+def _of_worst(metric: str, parts: Sequence[Estimate], pair: tuple[int, int], changes: Changes) -> Difference:
+    one, other = changes.model[metric], changes.other[metric]
+    before, after = _cells([found[part.metric] for found in (changes.model, changes.other) for part in parts])
+    tested = not one.deterministic and before.size > 0
+    found = Difference(
+        pair,
+        _minus(other.value, one.value),
+        clusters=len(before),
+        p_value=paired_permutation_worst(before, after, parts[0].better, changes.seed) if tested else None,
+        exact=one.deterministic,
+        problem=next((part.problem for part in parts if part.problem), None)
+        or (None if tested or one.deterministic else "no cluster has a value for every facet in both"),
+    )
+    return found if one.deterministic else _with_bounds(found, parts)
+
+
+def _with_bounds(found: Difference, parts: Sequence[Estimate]) -> Difference:
+    """Add an interval: the worst of several cannot differ by more than the facet that differs most.
+
+    Where the sizes of signed facets are compared, that holds in both directions, and the interval would always hold 0.
+    """
+    intervals = [part.interval for part in parts if part.interval is not None]
+    if len(intervals) < len(parts) or parts[0].better == "zero":
+        return found
+    low, high = min(each.low for each in intervals), max(each.high for each in intervals)
+    return replace(found, low=low, high=high, method=f"bounds by all facets, {intervals[0].method}")
+
+
+def _cells(estimates: Sequence[Estimate]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Cluster values of both halves of some estimates, shape (clusters that all of them have, half of them) each."""
+    shared = set.intersection(*(set(each.cluster_values) for each in estimates))
+    table = np.array([[each.cluster_values[name] for each in estimates] for name in sorted(shared)])
+    whole = table.reshape(-1, len(estimates))
+    whole = whole[np.isfinite(whole).all(axis=1)]
+    return whole[:, : len(estimates) // 2], whole[:, len(estimates) // 2 :]
+
+
+def _p_nearer(found: Estimate, changes: Changes) -> float | None:
+    """Test "equally far from zero", which is "equal, or opposite": both must be refuted (Berger 1982)."""
+    if found.p_value is None:
+        return None
+    one, other = (each[found.metric].cluster_values for each in (changes.model, changes.other))
+    sums = np.array([value + other[name] for name, value in one.items() if name in other])
+    return max(found.p_value, sign_flip(sums[np.isfinite(sums)], changes.seed))
+
+
+def _odd(estimate: Estimate) -> str | None:
+    """Say why the clusters of an estimate cannot stand for it: some metrics are no mean of theirs."""
+    values = [value for value in estimate.cluster_values.values() if math.isfinite(value)]
+    if estimate.deterministic or not values:
+        return None
+    mean, interval = sum(values) / len(values), estimate.interval
+    # The worst of signed facets has lost its sign.
+    near = any(math.isclose(each, estimate.value, rel_tol=1e-6, abs_tol=1e-12) for each in (mean, abs(mean)))
+    inside = interval is not None and interval.low <= mean <= interval.high
+    return None if near or inside else "its values per cluster are no parts of a mean, so that no pairs can be made"
+
+
+def _bounds(found: Interval | None) -> tuple[float | None, float | None, str]:
+    return (found.low, found.high, found.method) if found else (None, None, "none")
+
+
+def _minus(after: float, before: float) -> float | None:
+    if not math.isfinite(after - before):
+        return None
+    change = after - before
+    return 0.0 if abs(change) <= _ROUNDING * max(abs(after), abs(before)) else change
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else value

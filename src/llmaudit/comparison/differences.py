@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from llmaudit.changes import Changes
 from llmaudit.records import EstimateRecord
-from llmaudit.stats import holm, paired_permutation_worst, sign_flip
+from llmaudit.stats import holm, sign_flip
 from llmaudit.types import Estimate, Interval
 
 __all__ = ["ALPHA", "Difference", "adjusted", "difference"]
@@ -59,15 +58,14 @@ def difference(metric: str, pair: tuple[int, int], changes: Changes) -> Differen
     """Compare two runs in a metric, given all that their audits estimated.
 
     The difference is taken within clusters and averaged over those that both have. Where a metric is the worst of its
-    facets, it is the difference of the two worst values; its p-value is that of swapping the runs within clusters.
+    facets, it is that of the facets which are worst in each.
     """
     one, other = changes.model[metric], changes.other[metric]
     if problem := one.problem or other.problem or _odd(one) or _odd(other):
         return Difference(pair, _minus(other.value, one.value), problem=problem)
-    parts = changes.parts(metric)
-    if parts[0].metric != metric:
-        return _of_worst(metric, parts, pair, changes)
-    found = parts[0]
+    facets = changes.behind(metric)
+    compared = _of_worst(metric, facets, changes) if facets else changes
+    found = compared.parts(metric)[0]
     return Difference(
         pair,
         _known(found.value),
@@ -110,41 +108,24 @@ def _better(found: Difference, p_nearer: float | None, estimates: Sequence[Estim
     return found.pair[int((rise > 0) == (one.better == "higher"))] if rise else None
 
 
-def _of_worst(metric: str, parts: Sequence[Estimate], pair: tuple[int, int], changes: Changes) -> Difference:
-    one, other = changes.model[metric], changes.other[metric]
-    before, after = _cells([found[part.metric] for found in (changes.model, changes.other) for part in parts])
-    tested = not one.deterministic and before.size > 0
-    found = Difference(
-        pair,
-        _minus(other.value, one.value),
-        clusters=len(before),
-        p_value=paired_permutation_worst(before, after, parts[0].better, changes.seed) if tested else None,
-        exact=one.deterministic,
-        problem=next((part.problem for part in parts if part.problem), None)
-        or (None if tested or one.deterministic else "no cluster has a value for every facet in both"),
-    )
-    return found if one.deterministic else _with_bounds(found, parts)
+def _of_worst(metric: str, facets: Sequence[str], changes: Changes) -> Changes:
+    """The worst facet of each of two runs, which need not be the same, as one metric of both.
 
-
-def _with_bounds(found: Difference, parts: Sequence[Estimate]) -> Difference:
-    """Add an interval: the worst of several cannot differ by more than the facet that differs most.
-
-    Where the sizes of signed facets are compared, that holds in both directions, and the interval would always hold 0.
+    Where sizes are compared a facet below zero is turned around, so that its mean is its size.
     """
-    intervals = [part.interval for part in parts if part.interval is not None]
-    if len(intervals) < len(parts) or parts[0].better == "zero":
-        return found
-    low, high = min(each.low for each in intervals), max(each.high for each in intervals)
-    return replace(found, low=low, high=high, method=f"bounds by all facets, {intervals[0].method}")
+    found = ({metric: _worst([run[facet] for facet in facets])} for run in (changes.model, changes.other))
+    return Changes(*found, changes.seed)
 
 
-def _cells(estimates: Sequence[Estimate]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Cluster values of both halves of some estimates, shape (clusters that all of them have, half of them) each."""
-    shared = set.intersection(*(set(each.cluster_values) for each in estimates))
-    table = np.array([[each.cluster_values[name] for each in estimates] for name in sorted(shared)])
-    whole = table.reshape(-1, len(estimates))
-    whole = whole[np.isfinite(whole).all(axis=1)]
-    return whole[:, : len(estimates) // 2], whole[:, len(estimates) // 2 :]
+def _worst(facets: Sequence[Estimate]) -> Estimate:
+    better = facets[0].better
+    known = [each for each in facets if math.isfinite(each.value)] or facets
+    if better == "zero":
+        found = max(known, key=lambda each: abs(each.value))
+        sign = math.copysign(1.0, found.value)
+        turned = {name: sign * value for name, value in found.cluster_values.items()}
+        return replace(found, value=abs(found.value), cluster_values=turned)
+    return (min if better == "higher" else max)(known, key=lambda each: each.value)
 
 
 def _p_nearer(found: Estimate, changes: Changes) -> float | None:

@@ -84,6 +84,7 @@ def _placed(name: str, at: float | None, value: float | None, low: float | None,
 
 def _write_names(axes: Any, points: list[Point]) -> None:
     """Write every name beside its point, one that would stand on another a line higher."""
+    axes.autoscale_view()
     place = axes.transData + axes.transAxes.inverted()
     taken: dict[bool, float] = {}
     for name, at, value, _, _ in sorted(points, key=lambda point: (point[2], point[0])):
@@ -91,7 +92,9 @@ def _write_names(axes: Any, points: list[Point]) -> None:
         beyond = across > _RIGHT
         height = max(up, taken.get(beyond, -1.0) + _LINE)
         taken[beyond] = height
-        axes.annotate(
+        written = axes.annotate(
             shortened(name, _NAME), (across, height), (-7 if beyond else 7, 0), xycoords="axes fraction",
             textcoords="offset points", ha="right" if beyond else "left", va="center_baseline", size="small", color=INK,
         )  # fmt: skip
+        # Inside the axes, and often many: the axes need no room for them.
+        written.set_in_layout(False)

@@ -33,7 +33,6 @@ from llmaudit.stats.jackknife import jackknife_interval, simultaneous_jackknife_
 from llmaudit.stats.misclassification import Informedness, informedness, widened, widened_share
 from llmaudit.stats.multiplicity import benjamini_hochberg, holm
 from llmaudit.stats.nested import NestedComponents, nested_components
-from llmaudit.stats.paired_worst import paired_permutation_worst
 from llmaudit.stats.pareto import pareto_front
 from llmaudit.stats.power import (
     VarianceComponents,
@@ -91,7 +90,6 @@ __all__ = [
     "min_attainable_p",
     "nested_components",
     "page",
-    "paired_permutation_worst",
     "pareto_front",
     "permutation_null_worst_gap",
     "pooled_quantile",

@@ -45,7 +45,7 @@ def _adjusted(
 
 
 def _step_down(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Holm's adjustment. That of statsmodels is the same, and collects garbage at every call, for a tenth of a second."""
+    """Adjust by Holm. statsmodels gives the same, and collects garbage at every call, for a tenth of a second."""
     order = np.argsort(p_values)
     factors = np.arange(len(p_values), 0, -1)
     adjusted = np.empty_like(p_values)

@@ -47,7 +47,7 @@ def pairs(comparison: Comparison) -> Table:
     columns = ("Pair", "First is better", "Second is better", "Differ", "Not told apart", "Not compared")
     note = (
         "Differ: told apart, but where zero is best neither is shown to be nearer to it. Not told apart is no proof of"
-        " being alike: that takes a margin, see the options of a gate."
+        " being alike: that takes a margin, as a check against a baseline has."
     )
     return Table("Pairs of runs, by number of metrics", columns, rows, note)
 

@@ -45,7 +45,8 @@ class Changes:
         facets = self.behind(name)
         if not facets:
             return [self._paired(name)]
-        found = [self._paired(facet) for facet in facets]
+        # Nobody reads the p-values of so many facets, and they take a while.
+        found = [self._paired(facet, tested=False) for facet in facets]
         return [
             replace(each, interval=each.interval and self._interval(facet, len(facets)))
             for facet, each in zip(facets, found, strict=True)
@@ -57,7 +58,7 @@ class Changes:
         # The bare name of some kinds is no worst facet but all items together, and has clusters of its own.
         return facets if any(_same(self.model[name], self.model[facet]) for facet in facets) else []
 
-    def _paired(self, name: str) -> Estimate:
+    def _paired(self, name: str, *, tested: bool = True) -> Estimate:
         before, after = self.model[name], self.other[name]
         pairs = self._pairs(name)
         judged = not before.deterministic and pairs.size > 0
@@ -71,7 +72,7 @@ class Changes:
             clusters=int(pairs.size) or min(before.clusters, after.clusters),
             missing=max(before.missing, after.missing),
             deterministic=before.deterministic,
-            p_value=sign_flip(pairs, self.seed) if judged else None,
+            p_value=sign_flip(pairs, self.seed) if judged and tested else None,
             effect_size=hedges_g_paired(pairs) if judged else None,
             problem=before.problem or after.problem or self._unjudged(name),
             cluster_values=self._changes(name),

@@ -26,6 +26,7 @@ from llmaudit.records import (
     Outcome,
     Record,
     ScorerRecord,
+    SuiteRecord,
     Waiver,
     to_plain,
 )
@@ -35,7 +36,15 @@ from llmaudit.stimuli import chosen_scorers
 from llmaudit.suite import AuditEntry, CheckEntry, Suite
 from llmaudit.types import Completion, Failure, Generate, Likelihood, NextTokens, Response, Sample
 
-__all__ = ["audit_record", "blank_record", "plain_audit", "planned_audit", "record_check", "sample_lines"]
+__all__ = [
+    "audit_record",
+    "blank_record",
+    "plain_audit",
+    "planned_audit",
+    "record_check",
+    "sample_lines",
+    "suite_record",
+]
 
 #: How many samples a record carries as evidence; the others are in samples.jsonl.gz.
 _EVIDENCE = 6
@@ -90,6 +99,12 @@ def record_check(finished: Finished, check: CheckEntry, against: AuditGate | Non
         evidence=_evidence(finished, check.metric),
         baseline=baseline,
     )
+
+
+def suite_record(suite: Suite) -> SuiteRecord:
+    """What a run keeps of a suite."""
+    declared = sum(len(entry.checks) for entry in suite.audits)
+    return SuiteRecord(suite.name, suite.description, str(suite.path), suite.sha256, declared)
 
 
 def planned_audit(suite: Suite, entry: AuditEntry) -> AuditRecord:

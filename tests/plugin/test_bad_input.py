@@ -92,8 +92,8 @@ def _refused(project: Project, *arguments: str) -> list[str]:
         pytest.param(
             "{max: 3}",
             "{why: none}",
-            "facts.audit.yaml:9:19: audits.gender.checks.length_gap: a confirmatory check needs a limit: max or min "
-            "(or role: exploratory)",
+            "facts.audit.yaml:9:19: audits.gender.checks.length_gap: a confirmatory check needs a limit: max, min or "
+            "margin (or role: exploratory)",
             id="no limit",
         ),
         pytest.param(

@@ -113,8 +113,8 @@ def _of_worst(metric: str, facets: Sequence[str], changes: Changes) -> Changes:
 
     Where sizes are compared a facet below zero is turned around, so that its mean is its size.
     """
-    found = ({metric: _worst([run[facet] for facet in facets])} for run in (changes.model, changes.other))
-    return Changes(*found, changes.seed)
+    one, other = ({metric: _worst([run[facet] for facet in facets])} for run in (changes.model, changes.other))
+    return Changes(one, other, changes.seed)
 
 
 def _worst(facets: Sequence[Estimate]) -> Estimate:

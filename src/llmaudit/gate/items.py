@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -52,19 +52,19 @@ def changed_items(before: Sequence[Line], after: Sequence[Line]) -> tuple[Change
 
 def _matched(before: Sequence[Line], after: Sequence[Line]) -> list[Pair]:
     found: list[Pair] = []
-    rest = [list(before), list(after)]
+    old, new = list(before), list(after)
     for exact in (True, False):
-        places: dict[str, list[Line]] = defaultdict(list)
-        for line in reversed(rest[0]):
-            places[_key(line, exact=exact)].append(line)
-        left = []
-        for line in rest[1]:
-            same = places[_key(line, exact=exact)]
-            if same:
-                found.append((same.pop(), line))
+        places: dict[str, deque[int]] = defaultdict(deque)
+        for number, line in enumerate(old):
+            places[_key(line, exact=exact)].append(number)
+        taken, left = set(), []
+        for line in new:
+            if same := places[_key(line, exact=exact)]:
+                taken.add(same[0])
+                found.append((old[same.popleft()], line))
             else:
                 left.append(line)
-        rest = [[line for lines in places.values() for line in reversed(lines)], left]
+        old, new = [line for number, line in enumerate(old) if number not in taken], left
     return found
 
 

@@ -48,11 +48,21 @@ _OPTIONS = (
     _Option("seed", "N", "seed of everything random (default: 0)"),
     _Option("samples", "N", "completions per cell, in place of what the suites say"),
     _Option("reference", "NAME", "the model that fidelity audits hold --model against (default: what the suites say)"),
+    _Option("baseline", "RUN", "the run to judge margins against: a run's folder, latest, accepted, or model:NAME"),
     _Option("report-dir", "DIR", "folder for the reports (default: reports)"),
 )
 _NO_CACHE_HELP = "ask the model again for what an earlier run has stored, and store nothing"
 _AA_HELP = "run every audit twice more on the same model and report how much each estimate moves: its noise floor"
+_UPDATE_HELP = "accept this run, once it has finished, as what --baseline accepted names"
+_UNLIKE_HELP = "compare with a baseline that asked something else, as far as that goes, and mark it"
 _SMOKE_HELP = "ask two requests per cell to see that everything runs; nothing is judged"
+_FLAGS = {
+    "smoke": _SMOKE_HELP,
+    "no-cache": _NO_CACHE_HELP,
+    "aa": _AA_HELP,
+    "baseline-update": _UPDATE_HELP,
+    "allow-unlike": _UNLIKE_HELP,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,9 @@ class Settings:
     smoke: bool
     no_cache: bool
     aa: bool
+    baseline: str | None
+    baseline_update: bool
+    allow_unlike: bool
     report_dir: Path
 
     @classmethod
@@ -95,6 +108,9 @@ class Settings:
             smoke=_flag(config, "smoke"),
             no_cache=_flag(config, "no_cache"),
             aa=_flag(config, "aa"),
+            baseline=given["baseline"],
+            baseline_update=_flag(config, "baseline_update"),
+            allow_unlike=_flag(config, "allow_unlike"),
             report_dir=Path(given["report-dir"] or "reports"),
         )
 
@@ -106,7 +122,7 @@ def add_options(parser: pytest.Parser) -> list[str]:
     for option in _OPTIONS:
         _add(group, left_out, option.name, dest=option.dest, metavar=option.metavar, default=None, help=option.help)
         parser.addini(option.dest, f"{option.help}; also {option.variable} in the environment", default=None)
-    for name, text in (("smoke", _SMOKE_HELP), ("no-cache", _NO_CACHE_HELP), ("aa", _AA_HELP)):
+    for name, text in _FLAGS.items():
         dest = f"llmaudit_{name.replace('-', '_')}"
         _add(group, left_out, name, dest=dest, action="store_true", default=False, help=text)
     return left_out

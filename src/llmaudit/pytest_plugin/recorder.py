@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 import re
 import uuid
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from llmaudit.pytest_plugin import options
+from llmaudit.pytest_plugin.baseline_files import accept_run, check_baseline
 
 if TYPE_CHECKING:
     from llmaudit.run import Run
@@ -37,6 +39,8 @@ class Recorder:
         self._audits: dict[str, dict[str, Any]] = {}
         self._model: dict[str, Any] | None = None
         self._notes: dict[str, None] = {}
+        self._baseline: dict[str, Any] | None = None
+        self.accepted: Path | None = None
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Refuse, before anything runs, what could only fail afterwards."""
@@ -73,6 +77,7 @@ class Recorder:
             self._audits[report.nodeid.rpartition("::")[0]] = {**data["audit"], "order": place}
             self._model = data["model"]
             self._notes |= dict.fromkeys(data["notes"])
+            self._baseline = data.get("baseline")
         self._config.hook.pytest_llmaudit_record(record=record)
 
     @pytest.hookimpl(trylast=True)
@@ -89,8 +94,10 @@ class Recorder:
         try:
             self.run = self._assemble()
             self.report = write_run(self.run, folder)
+            if options.Settings.of(self._config).baseline_update:
+                self.accepted = accept_run(self.run, folder, self._config, options.Settings.of(self._config))
         except Exception as error:  # noqa: BLE001 - whatever it is, the verdicts must still reach the terminal
-            self.problem = f"the report could not be written: {error}"
+            self.problem = str(error) if self.report else f"the report could not be written: {error}"
             if session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -109,6 +116,8 @@ class Recorder:
             from llmaudit.pytest_plugin.terminal import summarise  # noqa: PLC0415 - needed with records only
 
             summarise(terminalreporter, self.run, self.report)
+            if self.accepted is not None:
+                terminalreporter.write_line(f"accepted as the baseline: {os.path.relpath(self.accepted)}")
         if self.problem:
             terminalreporter.write_line(self.problem, red=True)
 
@@ -126,6 +135,7 @@ class Recorder:
             return
         settings = options.Settings.of(self._config)
         _check_model(self._config, settings)
+        check_baseline(self._config, settings)
         _check_writable(run_folder(self._config, settings))
 
     def _assemble(self) -> Run:
@@ -151,6 +161,7 @@ class Recorder:
             "plan": self._plan,
             "audits": sorted(self._audits.values(), key=lambda audit: audit["order"]),
             "notes": list(self._notes),
+            "baseline": self._baseline,
             "records": sorted(self._records.values(), key=lambda record: record["order"]),
         }
         assembled = TypeAdapter(run.Run).validate_python(data)

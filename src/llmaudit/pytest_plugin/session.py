@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -14,8 +14,10 @@ from llmaudit.audit import Audit
 from llmaudit.cachedir import store_path
 from llmaudit.engines.base import Engine, EngineOptions, Remarking, Variant
 from llmaudit.engines.build import build_tokenizer
+from llmaudit.gate import Gate
 from llmaudit.plugins import BUILT_IN
 from llmaudit.projects import project_aliases
+from llmaudit.pytest_plugin.gating import Selected, measure_baseline, open_gate
 from llmaudit.pytest_plugin.options import Settings
 from llmaudit.pytest_plugin.recorder import run_folder
 from llmaudit.scorers.base import Scorer
@@ -39,6 +41,8 @@ class AuditSession:
         self.remarks: list[str] = []
         """What happened on the way that a reader of the report must know."""
         self._suites: dict[str, Path] = {}
+        self._gate: Gate | None = None
+        self._gate_refusal: Exception | None = None
 
     def options(self, model: str | None = None) -> EngineOptions:
         """Return what an engine is made from; `model` takes the place of the session's."""
@@ -74,9 +78,32 @@ class AuditSession:
         """Return the store of responses, unless the user goes round it or nothing could be kept. Raises StoreError."""
         if self.settings.no_cache or fingerprint(self.engine().info, self.settings.seed) is None:
             return None
+        return self._opened_store()
+
+    def lent_store(self) -> ResponseStore | None:
+        """Return the store for another model than the session's, before that is loaded. Raises StoreError."""
+        return None if self.settings.no_cache else self._opened_store()
+
+    def _opened_store(self) -> ResponseStore:
         if self._store is None:
             self._store = ResponseStore(store_path())
         return self._store
+
+    def gate(self, selected: Callable[[], Sequence[Selected]]) -> Gate | None:
+        """Return what judges against the baseline; None without one, and in a smoke run.
+
+        Where the baseline is a model, the first call runs all `selected` audits on it. Raises UsageError, ModelError
+        and StoreError; whatever it raises, it raises every time.
+        """
+        if self._gate_refusal is not None:
+            raise self._gate_refusal
+        if self._gate is None and self.settings.baseline is not None and not self.settings.smoke:
+            try:
+                self._gate = open_gate(self._config, self) or measure_baseline(self._config, self, selected())
+            except Exception as error:
+                self._gate_refusal = error
+                raise
+        return self._gate
 
     def notes(self) -> list[str]:
         """Return the remarks of the session, of its store and of its engine."""

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import json
 import os
-import re
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,11 +14,14 @@ import pytest
 from llmaudit.engines.base import Engine
 from llmaudit.errors import CapabilityError, LLMAuditError, ModelError, SuiteError
 from llmaudit.execution import Execution, Finished, finish
+from llmaudit.gate import AuditGate, Gate
 from llmaudit.noise_floor import measure_noise
+from llmaudit.pytest_plugin.gating import Selected, open_gate, refuse_unlike
 from llmaudit.pytest_plugin.progress import ProgressLine
 from llmaudit.pytest_plugin.session import catalog, session_of
-from llmaudit.recording import blank_record, plain_audit, record_check, sample_lines
-from llmaudit.records import Record, SuiteRecord, to_plain
+from llmaudit.pytest_plugin.writing import store_samples
+from llmaudit.recording import audit_record, blank_record, plain_audit, record_check, suite_record
+from llmaudit.records import Record, to_plain
 from llmaudit.report.words import headline
 from llmaudit.suite import AuditEntry, CheckEntry, Suite, load_suite
 
@@ -74,6 +73,7 @@ class AuditNode(pytest.Collector):
         self.entry = entry
         self.suite = suite
         self.finished: Finished | None = None
+        self.against: AuditGate | None = None
         self.told = False
         self._plain: dict[str, Any] = {}
         self.add_marker(entry.audit.kind)
@@ -91,8 +91,9 @@ class AuditNode(pytest.Collector):
     def setup(self) -> None:
         """Run the audit; what goes wrong here is said once per check, in one line."""
         state = session_of(self.config)
-        with ProgressLine(self.config, f"{self.suite.name} / {self.entry.name}") as progress:
-            try:
+        try:
+            gate = self._gate()
+            with ProgressLine(self.config, f"{self.suite.name} / {self.entry.name}") as progress:
                 progress.say("loading the model")
                 engine, settings = self._engine(), state.settings
                 execution = Execution(
@@ -104,31 +105,49 @@ class AuditNode(pytest.Collector):
                     seed=settings.seed,
                     engine_of=state.variant,
                 )
-                self.finished = finish(self.entry, self.suite, execution)
-                noise = measure_noise(self.finished, execution) if settings.aa else ()
-                self._plain = {"audit": plain_audit(self.finished, noise), "model": to_plain(engine.info)}
-            except CapabilityError as error:
-                raise pytest.skip.Exception(str(error)) from None
-            except LLMAuditError as error:
-                raise pytest.fail.Exception(str(error), pytrace=False) from None
+                finished = finish(self.entry, self.suite, execution)
+                noise = measure_noise(finished, execution) if settings.aa else ()
+                self._plain = {"audit": plain_audit(finished, noise, gate), "model": to_plain(engine.info)}
+        except CapabilityError as error:
+            raise pytest.skip.Exception(str(error)) from None
+        except (LLMAuditError, pytest.UsageError) as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
+        self.finished = finished
+        if gate is not None:
+            self.against = gate.against(audit_record(finished), engine.info)
+            self._plain["baseline"] = to_plain(gate.record())
         try:
-            self._store_samples(state.folder)
+            store_samples(self.finished, state.folder, self.nodeid)
         except OSError as error:
             # The verdicts are measured, and worth more than the samples behind them.
             state.remarks.append(f"the samples of {self.name} could not be stored ({error})")
 
     def teardown(self) -> None:
         """Free the samples."""
-        self.finished = None
+        self.finished = self.against = None
 
     def plain(self) -> dict[str, Any]:
         """What the report needs of this audit, as builtins; of an audit that did not run, the suite alone."""
         suite = self.suite
-        data: dict[str, Any] = {
-            "suite": to_plain(SuiteRecord(suite.name, suite.description, str(suite.path), suite.sha256))
-        }
+        data: dict[str, Any] = {"suite": to_plain(suite_record(suite))}
         notes = session_of(self.config).notes()
         return data | self._plain | ({"notes": notes} if self._plain else {})
+
+    def selected(self, checks: Sequence[str]) -> Selected:
+        """Return this audit with those of its checks that will run."""
+        return Selected(self.suite, self.entry, tuple(checks), self.nodeid)
+
+    def _gate(self) -> Gate | None:
+        """What judges against the baseline, which is measured here if it is a model and this is the first audit."""
+        try:
+            gate = session_of(self.config).gate(lambda: _selected(self.session))
+        except ModelError as error:
+            self.session.shouldfail = f"the baseline cannot be audited: {error}"
+            raise
+        if gate is not None and hasattr(self.config, "workerinput"):
+            # Where no worker collects for all, each audit is refused by itself.
+            refuse_unlike(gate, [each for each in _selected(self.session) if each.nodeid == self.nodeid])
+        return gate
 
     def _engine(self) -> Engine:
         try:
@@ -137,26 +156,6 @@ class AuditNode(pytest.Collector):
             # No other audit can run either: one message, not one per check.
             self.session.shouldfail = f"the model cannot be audited: {error}"
             raise
-
-    def _store_samples(self, folder: Path) -> None:
-        """Write the samples at once: a run that ends early keeps those of the audits that finished."""
-        if self.finished is None:
-            return
-        parts = folder / "samples"
-        parts.mkdir(parents=True, exist_ok=True)
-        # Two files may call their suites alike, and two names may look alike as parts of a path.
-        own = hashlib.sha256(self.nodeid.encode()).hexdigest()[:8]
-        name = re.sub(r"[^A-Za-z0-9.-]+", "_", f"{self.suite.name}.{self.entry.name}")[:60]
-        whole = parts / f"{name}.{own}.jsonl.gz"
-        # Named at the end, so that half a file, of a full disk, is never taken for one.
-        half = whole.with_suffix(".half")
-        try:
-            with gzip.open(half, "wt", encoding="utf-8") as stream:
-                for line in sample_lines(self.finished):
-                    stream.write(json.dumps(to_plain(line), ensure_ascii=False, allow_nan=False) + "\n")
-            half.replace(whole)
-        finally:
-            half.unlink(missing_ok=True)
 
 
 class CheckItem(pytest.Item):
@@ -182,7 +181,7 @@ class CheckItem(pytest.Item):
     def runtest(self) -> None:
         """Judge."""
         assert self.parent.finished is not None  # noqa: S101 - setup raised otherwise
-        self.record = record = record_check(self.parent.finished, self.check)
+        self.record = record = record_check(self.parent.finished, self.check, self.parent.against)
         self.user_properties += _properties(record)
         if record.gates:
             raise (CheckFailed if record.verdict == "fail" else CheckInconclusive)(headline(record))
@@ -237,6 +236,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: keys[id(item)])
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse a baseline that did not measure what is about to be measured, before a minute is spent."""
+    config = session.config
+    if config.option.collectonly or hasattr(config, "workerinput"):
+        return
+    selected = _selected(session)
+    if selected and (gate := open_gate(config, session_of(config))) is not None:
+        refuse_unlike(gate, selected)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     """Attach the record of a finished check to its report, as plain data: so it travels from xdist's workers too."""
@@ -248,6 +257,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             # A check that is skipped comes before the batch has run; the next one tells of it.
             item.parent.told = item.parent.finished is not None
     return report
+
+
+def _selected(session: pytest.Session) -> list[Selected]:
+    """The audits of a session, each with the checks of it that will run, but for those that are skipped."""
+    checks: dict[AuditNode, list[str]] = {}
+    for item in session.items:
+        if isinstance(item, CheckItem) and item.get_closest_marker("skip") is None:
+            checks.setdefault(item.parent, []).append(item.check.metric)
+    return [node.selected(names) for node, names in checks.items()]
 
 
 def _unit(item: pytest.Item) -> pytest.Item | AuditNode:

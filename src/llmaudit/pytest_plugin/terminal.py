@@ -27,8 +27,10 @@ def header(settings: Settings, suites: int) -> str:
     """Say what is about to be audited."""
     many = f"{suites} suite{'s' if suites > 1 else ''}"
     smoke = ", smoke run: nothing is judged" if settings.smoke else ""
+    baseline = f", baseline {settings.baseline}" if settings.baseline and not settings.smoke else ""
     return (
         f"llmaudit: model {settings.model or '(none)'}, engine {settings.engine}, seed {settings.seed}, {many}{smoke}"
+        f"{baseline}"
     )
 
 

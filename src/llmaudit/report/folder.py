@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from llmaudit.errors import ReportError
+from llmaudit.report.against import ANCHOR, against, forest
 from llmaudit.report.figures import Drawing, draw
 from llmaudit.report.html import render_html
 from llmaudit.report.outline import sections
@@ -26,6 +27,8 @@ def write_report(run: Run, folder: Path) -> Path:
         part.anchor: [draw(figure, f"{part.anchor}.{place}") for place, figure in enumerate(part.audit.figures, 1)]
         for part in parts
     }
+    if (differences := forest(against(run))) is not None:
+        drawings[ANCHOR] = [draw(differences, ANCHOR)]
     files: dict[str, str | bytes] = {}
     for part in parts:
         if part.estimates:

@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from llmaudit.audit import Table
+from llmaudit.report import against, provenance, words
 from llmaudit.report import format as formats
-from llmaudit.report import provenance, words
 from llmaudit.report.figures import Drawing, caption, numbers
 from llmaudit.report.outline import EstimateRow, Section, check_rows
 from llmaudit.report.references import references
@@ -32,6 +32,7 @@ _ESTIMATES = 30
 def render_html(run: Run, parts: Sequence[Section], drawings: Mapping[str, Sequence[Drawing]]) -> str:
     """Return the page. `drawings` holds the figures of each section by its anchor."""
     rows = check_rows(parts)
+    compared = against.against(run)
     return (
         page_environment()
         .get_template("report.html.j2")
@@ -39,6 +40,7 @@ def render_html(run: Run, parts: Sequence[Section], drawings: Mapping[str, Seque
             run=run,
             sections=parts,
             checks=rows,
+            compared=compared,
             drawings=drawings,
             failing=[row for row in rows if row.fails_run],
             references=references(run),
@@ -60,7 +62,7 @@ def page_environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    for module in (formats, provenance, words):
+    for module in (against, formats, provenance, words):
         environment.globals.update({name: getattr(module, name) for name in module.__all__})
     environment.globals.update(
         caption=caption, numbers=numbers, numeric=_numeric, split=_split, min_clusters=MIN_CLUSTERS

@@ -15,6 +15,8 @@ __all__ = ["CheckRow", "EstimateRow", "Section", "check_rows", "sections"]
 
 #: Longest file name that is made of an audit's name, so that no file system refuses it.
 _MAX_NAME = 80
+#: Sections of the page that are no audit.
+_TAKEN = {"audits", "baseline", "methods", "overview", "provenance"}
 _NOISE_COLUMNS = ("Metric", "This run", "Other batches, same draws", "Other draws")
 _NOISE_NOTE = (
     "Every audit was run twice more. What other batches move is arithmetic, what other draws move is sampling: a"
@@ -121,7 +123,7 @@ def _anchors(audits: Iterable[AuditRecord]) -> list[str]:
     for audit in audits:
         words = re.findall(r"[a-z0-9._]+", f"{audit.suite}-{audit.audit}".lower())
         stem = name = "-".join(words)[:_MAX_NAME].strip("-.") or "audit"
-        while name in found:
+        while name in found or name in _TAKEN:
             name = f"{stem}-{1 + sum(other.startswith(stem) for other in found)}"
         found.append(name)
     return found

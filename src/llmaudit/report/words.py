@@ -6,14 +6,16 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
-from llmaudit.records import Record
+from llmaudit.records import BaselineVerdict, Record
 from llmaudit.report.format import NOTHING, interval, number
 from llmaudit.run import Run
 from llmaudit.types import Better
 
 __all__ = [
+    "BASELINE_VERDICTS",
     "DIRECTIONS",
     "STATUSES",
+    "BaselineWords",
     "Status",
     "StatusWords",
     "banners",
@@ -47,6 +49,27 @@ STATUSES: dict[Status, StatusWords] = {
     "pass": StatusWords("passed", "✓", "the interval lies wholly on the good side of the limit"),
     "measured": StatusWords("measured", "•", "reported without a judgement"),
     "skipped": StatusWords("skipped", "–", "not run, for a stated reason"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineWords:
+    """How a verdict against the baseline is shown."""
+
+    word: str
+    sign: str
+    colour: Status
+    """The status whose colour it has."""
+
+
+#: Every verdict against a baseline, the most urgent first.
+BASELINE_VERDICTS: dict[BaselineVerdict, BaselineWords] = {
+    "worse": BaselineWords("worse", "✗", "fail"),
+    "inconclusive": BaselineWords("inconclusive", "?", "inconclusive"),
+    "not compared": BaselineWords("not compared", "–", "skipped"),
+    "equivalent": BaselineWords("equivalent", "=", "pass"),
+    "better": BaselineWords("better", "✓", "pass"),
+    "measured": BaselineWords("measured", "•", "measured"),
 }
 
 DIRECTIONS: dict[Better, str] = {

@@ -36,7 +36,9 @@ def json_schema(kinds: Mapping[str, type[Audit[Any]]]) -> dict[str, Any]:
             for name in names
         ],
     }
-    schema: dict[str, Any] = _with_plain_names({**SuiteFile.model_json_schema(), **shared})
+    head = SuiteFile.model_json_schema()
+    definitions = {**head.pop("$defs", {}), **shared.get("$defs", {})}
+    schema: dict[str, Any] = _with_plain_names({**head, "$defs": definitions})
     schema["properties"]["audits"]["additionalProperties"] = audit
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 

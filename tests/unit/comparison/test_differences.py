@@ -23,8 +23,8 @@ PAIR = (0, 1)
 
 
 def compared(one: Sequence[EstimateRecord], other: Sequence[EstimateRecord], metric: str = "gap") -> Difference:
-    changes = Changes(*({each.metric: each.estimate() for each in found} for found in (one, other)), 0)
-    found = difference(metric, PAIR, changes)
+    before, after = ({each.metric: each.estimate() for each in found} for found in (one, other))
+    found = difference(metric, PAIR, Changes(before, after, 0))
     values = [next(each for each in found if each.metric == metric) for found in (one, other)]
     return adjusted([found], values)[0]
 

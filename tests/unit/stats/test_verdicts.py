@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmaudit.stats.verdicts import MIN_CLUSTERS, Limit, design_problem, judge
-from llmaudit.types import Better, Estimate, Interval, Verdict
+from llmaudit.stats.verdicts import MIN_CLUSTERS, Limit, design_problem, judge, judge_shift
+from llmaudit.types import Better, Estimate, Interval, Shift, Verdict
 
 ORDER = {Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASS: 2}
 GRID = st.integers(-40, 40).map(lambda value: value / 8)
@@ -166,3 +167,81 @@ def test_a_design_is_judged_before_it_is_run() -> None:
 def test_a_family_without_a_level_is_refused(arguments: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="a family of"):
         design_problem(10, **arguments)  # type: ignore[arg-type]  # one dict of ints and floats for all cases
+
+
+def _difference(value: float, spread: float, better: Better, **changes: Any) -> Estimate:
+    interval = Interval(value - spread, value + spread, 0.90, "t")
+    return Estimate(**{"metric": "m", "value": value, "interval": interval, "unit": "u", "better": better, "n": 40,
+                       "clusters": 20} | changes)  # fmt: skip
+
+
+_NUMBERS = st.floats(-100, 100, allow_nan=False)
+_SIZES = st.floats(0.001, 100)
+
+
+@given(_NUMBERS, _SIZES, _SIZES)
+def test_a_metric_that_is_better_high_is_judged_as_its_mirror_image(value: float, spread: float, margin: float) -> None:
+    one = judge_shift(_difference(value, spread, "lower"), margin).shift
+    assert judge_shift(_difference(-value, spread, "higher"), margin).shift is one
+
+
+@given(_NUMBERS, _SIZES, _SIZES)
+def test_a_shift_is_what_its_interval_says(value: float, spread: float, margin: float) -> None:
+    difference = _difference(value, spread, "lower")
+    assert difference.interval is not None
+    low, high = difference.interval.low, difference.interval.high
+    expected = (
+        Shift.WORSE
+        if low > margin
+        else Shift.BETTER
+        if high < 0
+        else Shift.EQUIVALENT
+        if high < margin
+        else Shift.INCONCLUSIVE
+    )
+    assert judge_shift(difference, margin).shift is expected
+
+
+@given(_NUMBERS, _SIZES, _SIZES, st.booleans())
+def test_a_signed_shift_is_judged_by_its_size(value: float, spread: float, margin: float, farther: bool) -> None:
+    found = judge_shift(_difference(value, spread, "zero"), margin, farther=farther).shift
+    assert found is judge_shift(_difference(-value, spread, "zero"), margin, farther=farther).shift
+    if abs(value) + spread < margin:
+        assert found is Shift.EQUIVALENT
+    if abs(value) - spread > margin:
+        assert found is (Shift.WORSE if farther else Shift.BETTER)
+
+
+@pytest.mark.parametrize("margin", [0.0, -1.0, math.inf, math.nan])
+def test_a_margin_is_positive_and_finite(margin: float) -> None:
+    with pytest.raises(ValueError, match="positive and finite"):
+        judge_shift(_difference(0, 1, "lower"), margin)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"problem": "too many refusals"}, "too many refusals"),
+        ({"clusters": 9}, "design: 9 clusters"),
+        ({"interval": None}, "no interval"),
+        ({"value": math.nan}, "nothing could be measured"),
+    ],
+)
+def test_a_shift_that_cannot_be_judged_is_inconclusive(changes: dict[str, Any], reason: str) -> None:
+    found = judge_shift(replace(_difference(0, 0.1, "lower"), **changes), 1.0)
+    assert (found.shift, reason in found.reason) == (Shift.INCONCLUSIVE, True)
+
+
+@pytest.mark.parametrize(
+    ("value", "better", "reason"),
+    [
+        (3.0, "lower", "90% interval of the difference 2.5 to 3.5 lies beyond the margin 1"),
+        (-3.0, "higher", "90% interval of the difference -3.5 to -2.5 lies beyond the margin -1"),
+        (0.0, "lower", "90% interval of the difference -0.5 to 0.5 lies within the margin 1"),
+        (0.0, "zero", "90% interval of the difference -0.5 to 0.5 lies within the margin ±1"),
+        (1.0, "lower", "90% interval of the difference 0.5 to 1.5 reaches across the margin 1"),
+        (-3.0, "lower", "90% interval of the difference -3.5 to -2.5 lies on the better side of zero"),
+    ],
+)
+def test_a_shift_says_why(value: float, better: Better, reason: str) -> None:
+    assert judge_shift(_difference(value, 0.5, better), 1.0).reason == reason

@@ -14,7 +14,7 @@ from llmaudit.types import Likelihood, ModelInfo, Request
 
 LABELS = {"cluster", "factors"}
 #: What names a model, and what follows from the hashes of its files.
-NAMES = {"name", "resolved", "revision", "parameters"}
+NAMES = {"name", "resolved", "revision", "parameters", "tokenizer"}
 
 MODEL = ModelInfo(
     "name",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from llmaudit.types import Completion, Estimate, Generate, Request, Sample, Shif
 from tests.unit.gate.runs import run
 from tests.unit.loudness import execution
 
-_REPEATS = 3000
+_REPEATS = 2000
 
 
 def _rates(harm: float, clusters: int, margin: float, seed: int = 0) -> dict[Shift, float]:
@@ -39,7 +40,7 @@ def _rates(harm: float, clusters: int, margin: float, seed: int = 0) -> dict[Shi
 
 def _error(rate: float) -> float:
     """Three standard errors of a simulated rate."""
-    return 3 * (max(rate * (1 - rate), 0.01) / _REPEATS) ** 0.5 + 0.005
+    return 3 * math.sqrt(max(rate * (1 - rate), 0.01) / _REPEATS) + 0.005
 
 
 @pytest.mark.parametrize(
@@ -126,4 +127,4 @@ def test_the_whole_gate_keeps_its_error_rates(harm: float, at_most: Mapping[str,
         counts[record.baseline.verdict] += 1
         assert record.verdict == {"worse": "fail", "inconclusive": "inconclusive"}.get(record.baseline.verdict, "pass")
     for verdict, alpha in at_most.items():
-        assert counts[verdict] / repeats <= alpha + 3 * (alpha * (1 - alpha) / repeats) ** 0.5
+        assert counts[verdict] / repeats <= alpha + 3 * math.sqrt(alpha * (1 - alpha) / repeats)

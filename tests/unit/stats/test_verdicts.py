@@ -169,10 +169,9 @@ def test_a_family_without_a_level_is_refused(arguments: dict[str, float]) -> Non
         design_problem(10, **arguments)  # type: ignore[arg-type]  # one dict of ints and floats for all cases
 
 
-def _difference(value: float, spread: float, better: Better, **changes: Any) -> Estimate:
+def _difference(value: float, spread: float, better: Better) -> Estimate:
     interval = Interval(value - spread, value + spread, 0.90, "t")
-    return Estimate(**{"metric": "m", "value": value, "interval": interval, "unit": "u", "better": better, "n": 40,
-                       "clusters": 20} | changes)  # fmt: skip
+    return Estimate("m", value, interval, "u", better, n=40, clusters=20)
 
 
 _NUMBERS = st.floats(-100, 100, allow_nan=False)

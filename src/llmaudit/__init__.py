@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Measurement,
         Metric,
         Panel,
+        Scatter,
         Setting,
         Spec,
         Table,
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "llmaudit.audit": (
         *("Audit", "AuditParams", "Bars", "CheckParams", "Context", "Curve", "Curves", "Heatmap", "Intervals"),
-        *("Measurement", "Metric", "Panel", "Setting", "Spec", "Table"),
+        *("Measurement", "Metric", "Panel", "Scatter", "Setting", "Spec", "Table"),
     ),
     "llmaudit.engines.base": ("Engine", "EngineOptions", "Steerable", "Variant"),
     "llmaudit.engines.fake": ("FakeEngine",),
@@ -127,6 +128,7 @@ __all__ = [
     "RunError",
     "Sample",
     "Sampling",
+    "Scatter",
     "Score",
     "Scorer",
     "Setting",

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from llmaudit.engines.base import Engine, Variant
 from llmaudit.engines.quantization import check_quantization
-from llmaudit.exhibits import Bars, Curve, Curves, Figure, Heatmap, Intervals, Panel, Setting, Table
+from llmaudit.exhibits import Bars, Curve, Curves, Figure, Heatmap, Intervals, Panel, Scatter, Setting, Table
 from llmaudit.scorers.base import Scorer
 from llmaudit.types import Better, Estimate, Request, Sample
 
@@ -38,6 +38,7 @@ __all__ = [
     "Metric",
     "Name",
     "Panel",
+    "Scatter",
     "Setting",
     "Skipped",
     "Spec",

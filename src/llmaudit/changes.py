@@ -38,11 +38,11 @@ class Changes:
         The change is taken within clusters and averaged over those that both have. The change of a metric that is the
         worst of its facets is the worst change of a facet: which facet is the worst may itself change.
         """
-        return self._worst(name) if self._behind(name) else self._paired(name)
+        return self._worst(name) if self.behind(name) else self._paired(name)
 
     def parts(self, name: str) -> list[Estimate]:
         """Return the changes that the change of a metric is the worst of, on simultaneous intervals; else itself."""
-        facets = self._behind(name)
+        facets = self.behind(name)
         if not facets:
             return [self._paired(name)]
         # Nobody reads the p-values of so many facets, and they take a while.
@@ -52,8 +52,8 @@ class Changes:
             for facet, each in zip(facets, found, strict=True)
         ]
 
-    def _behind(self, name: str) -> list[str]:
-        """The facets that a metric is the worst of; none where it is no such worst."""
+    def behind(self, name: str) -> list[str]:
+        """Return the facets that a metric is the worst of; none where it is no such worst."""
         facets = facets_of(name, [each for each in self.model if each in self.other])
         # The bare name of some kinds is no worst facet but all items together, and has clusters of its own.
         return facets if any(_same(self.model[name], self.model[facet]) for facet in facets) else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Iterable
 from importlib.resources import files
@@ -85,6 +86,28 @@ def report(run: Annotated[Path, typer.Argument(help="A run's folder, its run.jso
     if loaded.folder is None:
         raise AssertionError("a loaded run knows its folder")
     _out.print(str(write_report(loaded, loaded.folder)))
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Two runs or more: a folder, a run.json, or reports/latest.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder to write; else reports/compare/<now>.")
+    ] = None,
+    draw: Annotated[
+        list[str] | None,
+        typer.Option(help="A metric to draw against size and speed, as AUDIT/METRIC; may be repeated."),
+    ] = None,
+) -> None:
+    """Compare runs of different models: what differs, what cannot be told apart, and what it costs."""
+    from llmaudit.comparison import compare_runs, load_runs  # noqa: PLC0415 - seconds that --help does not need
+    from llmaudit.report import write_comparison  # noqa: PLC0415 - likewise
+
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H-%M-%S-%f")
+    comparison = compare_runs(load_runs(runs), draw or ())
+    _out.print(str(write_comparison(comparison, output or Path("reports", "compare", now))))
 
 
 @app.command()

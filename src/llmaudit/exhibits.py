@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Bars", "Curve", "Curves", "Figure", "Heatmap", "Intervals", "Panel", "Setting", "Table"]
+__all__ = ["Bars", "Curve", "Curves", "Figure", "Heatmap", "Intervals", "Panel", "Scatter", "Setting", "Table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,25 @@ class Heatmap:
     type: Literal["heatmap"] = "heatmap"
 
 
-Figure = Intervals | Bars | Curves | Heatmap
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """A figure: one named point per thing, such as quality against cost."""
+
+    title: str
+    axis: str
+    """What the horizontal axis shows, with its unit."""
+    vertical: str
+    """What the vertical axis shows, with its unit."""
+    points: tuple[tuple[str, float | None, float | None, float | None, float | None], ...]
+    """(name, horizontal value, value, low, high); low and high are None where there is no interval."""
+    front: tuple[str, ...] = ()
+    """Names of the points that no other beats; they are joined. Empty for none."""
+    logarithmic: bool = False
+    """Whether the horizontal axis is logarithmic; its values are then above zero."""
+    type: Literal["scatter"] = "scatter"
+
+
+Figure = Intervals | Bars | Curves | Heatmap | Scatter
 
 
 @dataclass(frozen=True, slots=True)

@@ -286,6 +286,8 @@ class ModelInfo:
     device: str | None = None
     tokenizer: str | None = None
     """SHA-256 over which token has which number, as hexadecimal digits."""
+    weight_bytes: int | None = None
+    """Bytes of all tensors as they are stored, the scales of a quantizer included."""
     facts: Mapping[str, Factor] = field(default_factory=dict, hash=False)
     """Further facts: vocabulary size, special tokens, context length."""
 

@@ -14,7 +14,7 @@ from llmaudit.types import Likelihood, ModelInfo, Request
 
 LABELS = {"cluster", "factors"}
 #: What names a model, and what follows from the hashes of its files.
-NAMES = {"name", "resolved", "revision", "parameters", "tokenizer"}
+NAMES = {"name", "resolved", "revision", "parameters", "tokenizer", "weight_bytes"}
 
 MODEL = ModelInfo(
     "name",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from llmaudit.gate.baselines import ACCEPTED, MODEL_PREFIX, accept, find_baseline
 from llmaudit.gate.items import changed_items, stored_samples
 from llmaudit.gate.judging import AuditGate, Gate
-from llmaudit.gate.likeness import differences
+from llmaudit.gate.likeness import counts_tokens, differences, same_tokenizer
 from llmaudit.gate.refusal import Asked, refusal
 
 __all__ = [
@@ -16,8 +16,10 @@ __all__ = [
     "Gate",
     "accept",
     "changed_items",
+    "counts_tokens",
     "differences",
     "find_baseline",
     "refusal",
+    "same_tokenizer",
     "stored_samples",
 ]

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from llmaudit.exhibits import Curves, Figure, Heatmap, Table
-from llmaudit.report import curves, forest, heatmap
+from llmaudit.exhibits import Curves, Figure, Heatmap, Scatter, Table
+from llmaudit.report import curves, forest, heatmap, scatter
 from llmaudit.report.colours import OF_PAGE
 from llmaudit.report.fonts import lean_font
 from llmaudit.report.format import printable
@@ -53,6 +53,9 @@ def draw(figure: Figure, name: str) -> Drawing:
     if isinstance(figure, Heatmap):
         text, size, paint = heatmap.description(figure), heatmap.height(figure), partial(heatmap.paint, figure=figure)
         return Drawing(figure, (_picture(name, (figure.title, text), size, paint),))
+    if isinstance(figure, Scatter):
+        text, size, paint = scatter.description(figure), scatter.HEIGHT, partial(scatter.paint, figure=figure)
+        return Drawing(figure, (_picture(name, (figure.title, text), size, paint),))
     pictures = []
     for start in range(0, max(len(figure.rows), 1), forest.ROWS):
         stem = name if start == 0 else f"{name}.{start // forest.ROWS + 1}"
@@ -66,6 +69,8 @@ def caption(figure: Figure) -> str:
     """Say how to read a figure."""
     if isinstance(figure, Curves):
         return curves.caption(figure)
+    if isinstance(figure, Scatter):
+        return scatter.caption(figure)
     return heatmap.caption(figure) if isinstance(figure, Heatmap) else forest.caption(figure)
 
 
@@ -73,6 +78,8 @@ def numbers(figure: Figure) -> Table:
     """Return the numbers that a figure draws."""
     if isinstance(figure, Curves):
         return curves.table(figure)
+    if isinstance(figure, Scatter):
+        return scatter.table(figure)
     return heatmap.table(figure) if isinstance(figure, Heatmap) else forest.table(figure)
 
 

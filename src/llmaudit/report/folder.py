@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from llmaudit.errors import ReportError
@@ -14,7 +14,7 @@ from llmaudit.report.summary import summary_markdown
 from llmaudit.report.tables import estimates_csv, estimates_tex
 from llmaudit.run import Run
 
-__all__ = ["write_report"]
+__all__ = ["figure_files", "write_files", "write_report"]
 
 
 def write_report(run: Run, folder: Path) -> Path:
@@ -34,25 +34,31 @@ def write_report(run: Run, folder: Path) -> Path:
         if part.estimates:
             files[f"tables/{part.anchor}.csv"] = estimates_csv(part)
             files[f"tables/{part.anchor}.tex"] = estimates_tex(part)
-    files |= _figure_files(drawings)
+    files |= figure_files(drawing for found in drawings.values() for drawing in found)
     files["summary.md"] = summary_markdown(run)
     # Last, so that a report that can be opened is complete.
     files["report.html"] = render_html(run, parts, drawings)
+    again = f"llmaudit report {run.folder or folder}"
+    write_files(files, folder, f"`{again}` makes it from run.json without asking the model again")
+    return folder / "report.html"
+
+
+def write_files(files: Mapping[str, str | bytes], folder: Path, way_out: str) -> None:
+    """Write files into a folder, in their order. Raises ReportError, with the way out, where one cannot be written."""
     try:
         for name, content in files.items():
             _write(folder / name, content)
     except OSError as error:
-        again = f"llmaudit report {run.folder or folder}"
         raise ReportError(
             f"{error.filename or folder}: the report cannot be written ({error.strerror or error}); make room or allow "
-            f"writing there, then `{again}` makes it from run.json without asking the model again"
+            f"writing there, then {way_out}"
         ) from error
-    return folder / "report.html"
 
 
-def _figure_files(drawings: Mapping[str, Sequence[Drawing]]) -> dict[str, str | bytes]:
+def figure_files(drawings: Iterable[Drawing]) -> dict[str, str | bytes]:
+    """Return the files of all pictures, by their paths."""
     files: dict[str, str | bytes] = {}
-    for drawing in (drawing for found in drawings.values() for drawing in found):
+    for drawing in drawings:
         for picture in drawing.pictures:
             files[f"figures/{picture.name}.svg"] = picture.svg
             files[f"figures/{picture.name}.pdf"] = picture.pdf

@@ -22,7 +22,7 @@ from llmaudit.report.together import attempts_sentence, attempts_table, families
 from llmaudit.run import Run
 from llmaudit.stats.verdicts import MIN_CLUSTERS
 
-__all__ = ["render_html"]
+__all__ = ["page_environment", "render_html"]
 
 #: Prompts that the page shows of one audit; run.json holds them all.
 _PROMPTS = 200
@@ -39,7 +39,7 @@ def render_html(run: Run, parts: Sequence[Section], drawings: Mapping[str, Seque
     rows = check_rows(parts)
     compared = against.against(run)
     return (
-        _environment()
+        page_environment()
         .get_template("report.html.j2")
         .render(
             run=run,
@@ -57,7 +57,8 @@ def render_html(run: Run, parts: Sequence[Section], drawings: Mapping[str, Seque
 
 
 @cache
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Return what renders the templates of every page."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         # Whatever a model wrote is text here, never markup.

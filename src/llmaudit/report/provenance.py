@@ -17,6 +17,7 @@ _MODEL_NAMES = {
     "dtype": "data type",
     "name": "name given",
     "resolved": "stands for",
+    "weight_bytes": "bytes of the weights",
 }
 
 

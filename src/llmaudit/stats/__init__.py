@@ -33,6 +33,7 @@ from llmaudit.stats.jackknife import jackknife_interval, simultaneous_jackknife_
 from llmaudit.stats.misclassification import Informedness, informedness, widened, widened_share
 from llmaudit.stats.multiplicity import benjamini_hochberg, holm
 from llmaudit.stats.nested import NestedComponents, nested_components
+from llmaudit.stats.pareto import pareto_front
 from llmaudit.stats.power import (
     VarianceComponents,
     clusters_needed,
@@ -89,6 +90,7 @@ __all__ = [
     "min_attainable_p",
     "nested_components",
     "page",
+    "pareto_front",
     "permutation_null_worst_gap",
     "pooled_quantile",
     "power_of_pass",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
@@ -81,7 +82,7 @@ class HFEngine:
         rounding = Rounding.parse(options.quantization) if options.quantization else None
         # Now: bitsandbytes lays the weights out anew when it first multiplies with them on a CPU.
         self._footprint = footprint(loaded.model, rounding, time.perf_counter() - started, allocated() - before)
-        self.info = loaded.info
+        self.info = replace(loaded.info, weight_bytes=self._footprint.stored_bytes)
         self._tokenizer = loaded.tokenizer
         self._encoder = Encoder(loaded.tokenizer)
         self._device = loaded.device

@@ -33,6 +33,7 @@ from llmaudit.stats.jackknife import jackknife_interval, simultaneous_jackknife_
 from llmaudit.stats.misclassification import Informedness, informedness, widened, widened_share
 from llmaudit.stats.multiplicity import benjamini_hochberg, holm
 from llmaudit.stats.nested import NestedComponents, nested_components
+from llmaudit.stats.planned_power import Rule, clusters_to_pass, detectable, pass_power
 from llmaudit.stats.power import (
     VarianceComponents,
     clusters_needed,
@@ -43,6 +44,7 @@ from llmaudit.stats.power import (
 )
 from llmaudit.stats.quantiles import cluster_quantile_intervals, pooled_quantile, quantile_needs
 from llmaudit.stats.renyi import RENYI_ORDER, renyi_efficiency, renyi_efficiency_without_each
+from llmaudit.stats.sequential import Spending, look_levels
 from llmaudit.stats.two_sample import welch_interval
 from llmaudit.stats.verdicts import MIN_CLUSTERS, Judgement, Limit, design_problem, judge
 
@@ -57,6 +59,8 @@ __all__ = [
     "Limit",
     "NestedComponents",
     "StratifiedOdds",
+    "Rule",
+    "Spending",
     "VarianceComponents",
     "Worst",
     "WorstGapNull",
@@ -65,8 +69,10 @@ __all__ = [
     "clopper_pearson",
     "cluster_quantile_intervals",
     "clusters_needed",
+    "clusters_to_pass",
     "cochran_mantel_haenszel",
     "design_problem",
+    "detectable",
     "friedman",
     "gini",
     "hedges_g_paired",
@@ -74,11 +80,13 @@ __all__ = [
     "informedness",
     "jackknife_interval",
     "judge",
+    "look_levels",
     "mde",
     "mde_floor",
     "min_attainable_p",
     "nested_components",
     "page",
+    "pass_power",
     "permutation_null_worst_gap",
     "pooled_quantile",
     "power_of_pass",

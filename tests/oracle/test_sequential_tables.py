@@ -32,7 +32,7 @@ def test_the_classic_boundaries_err_as_often_as_they_say(looks: int) -> None:
 
 
 def looks_at(rng: np.random.Generator, between: float) -> NDArray[np.float64]:
-    """Return estimates over clusters at three looks, shape (looks, runs, clusters): samples are added, clusters stay."""
+    """Return estimates over clusters at three looks, shape (looks, runs, clusters): samples are added."""
     runs, clusters, samples = 20_000, 30, 5
     effect = rng.normal(0, between, (runs, clusters, 1))
     draws = effect + rng.normal(0, 1, (runs, clusters, 3 * samples))

@@ -12,7 +12,7 @@ from scipy import stats
 
 from llmaudit.stats.verdicts import MIN_CLUSTERS, Limit
 
-__all__ = ["MOST_CLUSTERS", "Rule", "clusters_to_pass", "detectable", "pass_power"]
+__all__ = ["MOST_CLUSTERS", "PassRule", "clusters_to_pass", "detectable", "pass_power"]
 
 #: More clusters than a person would write are not looked for.
 MOST_CLUSTERS = 100_000
@@ -25,7 +25,7 @@ _Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class PassRule:
     """How the interval of a check is made and what it must stay clear of, in the unit of the metric."""
 
     limit: Limit
@@ -39,7 +39,7 @@ class Rule:
     """One-sided level of the interval: it is one at 1 - 2 alpha."""
 
 
-def pass_power(rule: Rule, value: float, sd: float, clusters: int) -> float:
+def pass_power(rule: PassRule, value: float, sd: float, clusters: int) -> float:
     """Return the probability that a check passes, by `judge`, where the metric's true value is `value`.
 
     `sd` is that of one cluster's value; means of clusters are taken as normal. Exact for the t interval, both sides of
@@ -66,7 +66,7 @@ def pass_power(rule: Rule, value: float, sd: float, clusters: int) -> float:
     return one**rule.facets
 
 
-def detectable(rule: Rule, sd: float, clusters: int, power: float = 0.80) -> float:
+def detectable(rule: PassRule, sd: float, clusters: int, power: float = 0.80) -> float:
     """Return the distance between true value and limit at which the check passes with this power.
 
     The smallest limit that a harmless model passes, where the limit bounds a difference from 0: the minimum detectable
@@ -88,7 +88,7 @@ def detectable(rule: Rule, sd: float, clusters: int, power: float = 0.80) -> flo
     return _bisect(reached, 0.0, above)
 
 
-def clusters_to_pass(rule: Rule, value: float, sd: float, power: float = 0.80) -> int | None:
+def clusters_to_pass(rule: PassRule, value: float, sd: float, power: float = 0.80) -> int | None:
     """Return the fewest clusters with which the check passes with this power; None where MOST_CLUSTERS are too few.
 
     Errors are those of `pass_power`.
@@ -108,18 +108,18 @@ def clusters_to_pass(rule: Rule, value: float, sd: float, power: float = 0.80) -
     return enough
 
 
-def _with(rule: Rule, limit: Limit) -> Rule:
-    return Rule(limit, rule.signed, rule.facets, rule.reach, rule.alpha)
+def _with(rule: PassRule, limit: Limit) -> PassRule:
+    return PassRule(limit, rule.signed, rule.facets, rule.reach, rule.alpha)
 
 
-def _bounds(rule: Rule) -> tuple[float | None, float | None]:
+def _bounds(rule: PassRule) -> tuple[float | None, float | None]:
     """Between what the interval must lie."""
     if rule.signed and rule.limit.max is not None:
         return -rule.limit.max, rule.limit.max
     return rule.limit.min, rule.limit.max
 
 
-def _half_width(rule: Rule, clusters: int) -> Callable[[_Vector, _Vector], _Vector]:
+def _half_width(rule: PassRule, clusters: int) -> Callable[[_Vector, _Vector], _Vector]:
     """Return half the interval's width, and how far it lies from the mean, by the clusters' mean and spread."""
     level = 1 - 2 * rule.alpha / rule.facets
     if rule.reach is None:

@@ -20,6 +20,7 @@ from llmaudit.scorers.base import Scorer
 from llmaudit.types import Better, Estimate, Request, Sample
 
 __all__ = [
+    "SCALES",
     "Audit",
     "AuditParams",
     "Bars",
@@ -31,6 +32,8 @@ __all__ = [
     "Figure",
     "Heatmap",
     "Intervals",
+    "Margin",
+    "MarginParams",
     "Measurement",
     "Metric",
     "Name",
@@ -40,6 +43,7 @@ __all__ = [
     "Spec",
     "Table",
     "drift_name",
+    "share_of",
     "two_per_cell",
 ]
 
@@ -76,6 +80,48 @@ class Expected(Spec):
     """The day from which on the waiver is an error, as YYYY-MM-DD."""
 
 
+_SHARE = re.compile(r"(\d+(?:\.\d+)?) ?%")
+_SHARE_TEXT = StringConstraints(pattern=rf"^{_SHARE.pattern}$")
+
+
+def share_of(text: str) -> float:
+    """Read a share such as `10 %` as a number: 0.1. Raises ValueError for what is none."""
+    found = _SHARE.fullmatch(text)
+    if found is None:
+        raise ValueError(
+            f"expected a number greater than 0, or a share of the baseline's value as '10 %', got {text!r}"
+        )
+    return float(found[1]) / 100
+
+
+def _usable_margin(value: object) -> object:
+    if isinstance(value, str):
+        if not 0 < share_of(value) <= 1:
+            raise ValueError(f"expected a share above 0 % and up to 100 %, got {value!r}")
+    elif isinstance(value, int | float) and not isinstance(value, bool) and not value > 0:
+        raise ValueError(f"expected a number greater than 0, got {value}")
+    return value
+
+
+#: Units that have an end -> how long their scale is, which is also the whole that a share can change by.
+SCALES = {"proportion": 1.0, "share of prompts": 1.0, "%": 100.0, "points": 50.0}
+
+#: How much worse than a baseline a metric may be: in its own unit, or a share of the baseline's value.
+Margin = Annotated[
+    Annotated[float, Field(allow_inf_nan=False)] | str,
+    BeforeValidator(_usable_margin, json_schema_input_type=Annotated[float, Field(gt=0)] | Annotated[str, _SHARE_TEXT]),
+]
+
+
+class MarginParams(Spec):
+    """The margin that a suite gives a metric wherever a check of it declares none."""
+
+    margin: Margin
+    """How much worse than a baseline the metric may be: a number in its unit, or a share such as `10 %`."""
+    why: str = Field(min_length=1)
+    """The reason for the margin, written before the result was seen."""
+
+
 class CheckParams(Spec):
     """One check: the limit of a metric."""
 
@@ -83,8 +129,9 @@ class CheckParams(Spec):
     """The metric must lie below this; for a signed difference, its size must."""
     min: float | None = Field(default=None, allow_inf_nan=False)
     """The metric must lie above this."""
-    margin: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    """How much worse than a baseline the metric may be; recorded, and used only where a baseline is given."""
+    margin: Margin | None = None
+    """How much worse than a baseline the metric may be: a number in its unit, or a share of the baseline's value such
+    as `10 %`. Used where a baseline is given."""
     why: str = ""
     """The reason for the limit, written before the result was seen."""
     role: Literal["confirmatory", "exploratory"] = "confirmatory"
@@ -96,10 +143,16 @@ class CheckParams(Spec):
 
     @model_validator(mode="after")
     def _has_a_limit(self) -> CheckParams:
-        if self.max is None and self.min is None and self.role == "confirmatory":
-            raise ValueError("a confirmatory check needs a limit: max or min (or role: exploratory)")
-        if self.max is not None and self.min is not None and self.min > self.max:
-            raise ValueError(f"min {self.min:g} is above max {self.max:g}: nothing could pass")
+        if self.max is None and self.min is None and self.margin is None and self.role == "confirmatory":
+            raise ValueError("a confirmatory check needs a limit: max, min or margin (or role: exploratory)")
+        if self.max is not None and self.min is not None:
+            if self.min > self.max:
+                raise ValueError(f"min {self.min:g} is above max {self.max:g}: nothing could pass")
+            if isinstance(self.margin, float) and self.margin > self.max - self.min:
+                raise ValueError(
+                    f"margin {self.margin:g} is larger than the whole range from min {self.min:g} to max {self.max:g}:"
+                    " the limits would fail before it"
+                )
         return self
 
 

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from llmaudit.audit import drift_name
-from llmaudit.gaps import LEVEL, proportion_interval
-from llmaudit.stats import hedges_g_paired, sign_flip, t_interval, worst_of
-from llmaudit.types import Better, Estimate, Interval
+from llmaudit.changes import Changes
+from llmaudit.types import Estimate
 
-__all__ = ["Drift", "facets_of"]
-
-#: Units of shares -> what the whole is. Where a share is rare it changes in no cluster, which is no proof that it never
-#: does: a t interval would have no width.
-_WHOLE = {"proportion": 1.0, "share of prompts": 1.0, "%": 100.0, "points": 50.0}
-
-Estimates = Mapping[str, Estimate]
-
-
-def facets_of(metric: str, metrics: Sequence[str]) -> list[str]:
-    """The facets of a metric; none where it is one itself."""
-    return [name for name in metrics if name.startswith(f"{metric}.")] if "." not in metric else []
+__all__ = ["Drift"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,100 +17,16 @@ class Drift:
     """The estimates of a model and of a variant, measured by the same requests."""
 
     variant: str
-    model: Estimates
-    other: Estimates
+    model: Mapping[str, Estimate]
+    other: Mapping[str, Estimate]
     seed: int
 
     def estimates(self) -> dict[str, Estimate]:
-        """The change of every metric, variant minus model, under its drift name.
+        """The change of every metric, variant minus model, under its drift name (see `Changes.of`)."""
+        changes = Changes(self.model, self.other, self.seed)
+        return dict(self._named(metric, changes) for metric in self.model)
 
-        The change is taken within clusters and averaged over those that both have. The change of a metric that is the
-        worst of its facets is the worst change of a facet: which facet is the worst may itself change.
-        """
-        names = list(self.model)
-        return {drift_name(self.variant, name): self._change(name, facets_of(name, names)) for name in names}
-
-    def _change(self, name: str, facets: Sequence[str]) -> Estimate:
-        # The bare name of some kinds is no worst facet but all items together, and has clusters of its own.
-        worst = any(_same(self.model[name], self.model[facet]) for facet in facets)
-        return self._worst(name, facets) if worst else self._paired(name)
-
-    def _paired(self, name: str) -> Estimate:
-        before, after = self.model[name], self.other[name]
-        pairs = self._pairs(name)
-        judged = not before.deterministic and pairs.size > 0
-        return Estimate(
-            metric=drift_name(self.variant, name),
-            value=float(pairs.mean()) if judged else after.value - before.value,
-            interval=self._interval(name) if judged else None,
-            unit=before.unit,
-            better=before.better,
-            n=min(before.n, after.n),
-            clusters=int(pairs.size) or min(before.clusters, after.clusters),
-            missing=max(before.missing, after.missing),
-            deterministic=before.deterministic,
-            p_value=sign_flip(pairs, self.seed) if judged else None,
-            effect_size=hedges_g_paired(pairs) if judged else None,
-            problem=before.problem or after.problem or self._unjudged(name),
-            cluster_values=self._changes(name),
-            details={"model": before.value, "variant": after.value},
-        )
-
-    def _worst(self, name: str, facets: Sequence[str]) -> Estimate:
-        found = [self._paired(facet) for facet in facets]
-        better: Better = found[0].better
-        named = zip(facets, found, strict=True)
-        intervals = [each.interval and self._interval(facet, len(facets)) for facet, each in named]
-        worst = worst_of(intervals, [estimate.value for estimate in found], better)
-        return replace(
-            found[worst.facet],
-            metric=drift_name(self.variant, name),
-            value=worst.value,
-            interval=worst.interval,
-            better="lower" if better == "zero" else better,
-            clusters=min(estimate.clusters for estimate in found),
-            missing=max(estimate.missing for estimate in found),
-            p_value=None,
-            effect_size=None,
-            # A facet that cannot be judged may have changed most.
-            problem=next((estimate.problem for estimate in found if estimate.problem), None),
-            details={"model": self.model[name].value, "variant": self.other[name].value},
-        )
-
-    def _unjudged(self, name: str) -> str | None:
-        """Why a change has nothing to be judged by."""
-        before, after = self.model[name], self.other[name]
-        if not before.deterministic and not self._pairs(name).size:
-            return "this metric has no value per cluster that its change could be judged by"
-        return "nothing could be measured" if math.isnan(before.value + after.value) else None
-
-    def _interval(self, name: str, tests: int = 1) -> Interval | None:
-        """The interval of a change, such that as many as there are tests hold together (Bonferroni)."""
-        pairs, level = self._pairs(name), 1 - (1 - LEVEL) / tests
-        metric = self.model[name]
-        if metric.unit in _WHOLE:
-            # A share can change by the whole, a difference of two shares by twice that.
-            reach = _WHOLE[metric.unit] * (2 if metric.better == "zero" else 1)
-            found = proportion_interval(pairs / reach, level)
-            found = found and replace(found, low=found.low * reach, high=found.high * reach)
-        else:
-            found = t_interval(pairs, level)
-        if found is None or tests == 1:
-            return found
-        return replace(found, level=LEVEL, method=f"{found.method} (Bonferroni over {tests})")
-
-    def _changes(self, name: str) -> dict[str, float]:
-        before, after = self.model[name].cluster_values, self.other[name].cluster_values
-        return {cluster: after[cluster] - value for cluster, value in before.items() if cluster in after}
-
-    def _pairs(self, name: str) -> NDArray[np.float64]:
-        return np.array([change for change in self._changes(name).values() if math.isfinite(change)], dtype=np.float64)
-
-
-def _same(metric: Estimate, facet: Estimate) -> bool:
-    """Whether a metric is this facet of it; a worst facet may have lost its sign."""
-    one, other = metric.cluster_values, facet.cluster_values
-    if one.keys() != other.keys():
-        return False
-    mine, theirs = (np.array([abs(each.value), *each.cluster_values.values()]) for each in (metric, facet))
-    return bool(np.array_equal(mine, theirs, equal_nan=True))
+    def _named(self, metric: str, changes: Changes) -> tuple[str, Estimate]:
+        name = drift_name(self.variant, metric)
+        details = {"model": self.model[metric].value, "variant": self.other[metric].value}
+        return name, replace(changes.of(metric), metric=name, details=details)

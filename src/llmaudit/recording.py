@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +15,10 @@ from pydantic import TypeAdapter, ValidationError
 from llmaudit.audit import CheckParams
 from llmaudit.errors import AuditError
 from llmaudit.execution import Finished
+from llmaudit.gate import AuditGate, Gate, changed_items, stored_samples
 from llmaudit.records import (
     AuditRecord,
+    BaselineRecord,
     EstimateRecord,
     Evidence,
     LimitRecord,
@@ -32,10 +35,12 @@ from llmaudit.stimuli import chosen_scorers
 from llmaudit.suite import AuditEntry, CheckEntry, Suite
 from llmaudit.types import Completion, Failure, Generate, Likelihood, NextTokens, Response, Sample
 
-__all__ = ["audit_record", "blank_record", "plain_audit", "record_check", "sample_lines"]
+__all__ = ["audit_record", "blank_record", "plain_audit", "planned_audit", "record_check", "sample_lines"]
 
 #: How many samples a record carries as evidence; the others are in samples.jsonl.gz.
 _EVIDENCE = 6
+#: Characters of a parameter that a record holds as it stands.
+_LONGEST_PARAMETER = 80
 _SMOKE = "smoke run: nothing is judged"
 
 
@@ -55,17 +60,24 @@ def blank_record(suite: Suite, entry: AuditEntry, check: CheckEntry, verdict: Ou
         role=params.role,
         verdict=verdict,
         reason=reason,
-        limit=LimitRecord(params.max, params.min, params.margin, params.why),
+        limit=LimitRecord(params.max, params.min, params.margin, params.why, check.margin_why),
         family=_family(suite, params.role),
         gates=verdict == "error",
         waiver=waiver,
     )
 
 
-def record_check(finished: Finished, check: CheckEntry) -> Record:
-    """Judge one check of an audit that has run."""
+def record_check(finished: Finished, check: CheckEntry, against: AuditGate | None = None) -> Record:
+    """Judge one check of an audit that has run: by its limit, and by its margin where there is a baseline.
+
+    Both must hold: worse than the baseline fails a check, and what either leaves open is inconclusive.
+    """
     estimate = finished.measurement.estimates[check.metric]
     verdict, reason = _verdict(finished, check)
+    baseline = None
+    if against is not None and not finished.smoke:
+        baseline = against.judge(check.metric, check.params.margin, verdict)
+        verdict, reason = _both(verdict, reason, baseline)
     blank = blank_record(finished.suite, finished.entry, check, verdict, reason)
     confirmatory = check.params.role == "confirmatory"
     gates = confirmatory and (
@@ -76,23 +88,32 @@ def record_check(finished: Finished, check: CheckEntry) -> Record:
         estimate=EstimateRecord.of(estimate, finished.entry.audit.offered[check.metric].description),
         gates=gates,
         evidence=_evidence(finished, check.metric),
+        baseline=baseline,
     )
 
 
-def audit_record(finished: Finished, noise: tuple[NoiseFloor, ...] = ()) -> AuditRecord:
-    """What the report shows of an audit, its estimates included."""
-    audit, measurement = finished.entry.audit, finished.measurement
-    offered = audit.offered
+def planned_audit(suite: Suite, entry: AuditEntry) -> AuditRecord:
+    """What is known of an audit before it runs: what it will ask, how, and by which scorers."""
+    audit = entry.audit
     scorers = chosen_scorers(getattr(audit.params, "scorers", []), audit.scorers).values()
     return AuditRecord(
-        id=f"{finished.suite.name}/{finished.entry.name}",
-        suite=finished.suite.name,
-        audit=finished.entry.name,
+        id=f"{suite.name}/{entry.name}",
+        suite=suite.name,
+        audit=entry.name,
         kind=audit.kind,
         question=audit.question,
         settings=tuple(audit.settings()),
         limitations=tuple(audit.limitations),
         scorers=tuple(map(_scorer_record, scorers)),
+        design=_design(entry),
+    )
+
+
+def audit_record(finished: Finished, noise: tuple[NoiseFloor, ...] = ()) -> AuditRecord:
+    """What the report shows of an audit, its estimates included."""
+    measurement, offered = finished.measurement, finished.entry.audit.offered
+    return replace(
+        planned_audit(finished.suite, finished.entry),
         estimates=tuple(
             EstimateRecord.of(estimate, offered[name].description) for name, estimate in measurement.estimates.items()
         ),
@@ -105,9 +126,15 @@ def audit_record(finished: Finished, noise: tuple[NoiseFloor, ...] = ()) -> Audi
     )
 
 
-def plain_audit(finished: Finished, noise: tuple[NoiseFloor, ...] = ()) -> dict[str, Any]:
-    """Return the audit's record as plain data, after a look at whether it can be read back. Raises AuditError."""
-    plain: dict[str, Any] = to_plain(audit_record(finished, noise))
+def plain_audit(finished: Finished, noise: tuple[NoiseFloor, ...] = (), gate: Gate | None = None) -> dict[str, Any]:
+    """Return the audit's record as plain data, after a look at whether it can be read back. Raises AuditError.
+
+    With a gate the record tells what changed item by item against the baseline.
+    """
+    record = audit_record(finished, noise)
+    if gate is not None and not finished.smoke:
+        record = _with_changes(record, finished, gate)
+    plain: dict[str, Any] = to_plain(record)
     try:
         TypeAdapter(AuditRecord).validate_python(plain)
     except ValidationError as error:
@@ -117,6 +144,16 @@ def plain_audit(finished: Finished, noise: tuple[NoiseFloor, ...] = ()) -> dict[
             f"the kind {finished.entry.audit.kind} measured something odd: {place}: {first['msg']}"
         ) from None
     return plain
+
+
+def _with_changes(record: AuditRecord, finished: Finished, gate: Gate) -> AuditRecord:
+    if gate.audit(record) is None:
+        return record
+    before = stored_samples(gate.baseline, record)
+    if before is None:
+        note = "What changed item by item cannot be shown: the baseline's samples.jsonl.gz is missing or damaged."
+        return replace(record, notes=(*record.notes, note))
+    return replace(record, changed=changed_items(before, [to_plain(line) for line in sample_lines(finished)]))
 
 
 def sample_lines(finished: Finished) -> Iterator[dict[str, Any]]:
@@ -150,10 +187,32 @@ def _verdict(finished: Finished, check: CheckEntry) -> tuple[Outcome, str]:
         return "measured", _SMOKE
     params: CheckParams = check.params
     if params.max is None and params.min is None:
-        return "measured", "no limit declared"
+        return "measured", "no limit declared" if params.margin is None else "a margin alone: judged with --baseline"
     judgement = judge(finished.measurement.estimates[check.metric], Limit(params.max, params.min))
     verdicts: Mapping[str, Outcome] = {"pass": "pass", "fail": "fail", "inconclusive": "inconclusive"}
     return verdicts[judgement.verdict.value], judgement.reason
+
+
+def _both(verdict: Outcome, reason: str, baseline: BaselineRecord) -> tuple[Outcome, str]:
+    """Join what the limit says with what the margin says: an intersection-union test, so that neither is corrected."""
+    words = f"against the baseline {baseline.verdict}: {baseline.reason}"
+    if baseline.verdict in {"measured", "not compared"}:
+        return verdict, f"{reason}; {words}" if baseline.verdict == "not compared" else reason
+    shifted: Outcome = {"worse": "fail", "inconclusive": "inconclusive"}.get(baseline.verdict, "pass")  # type: ignore[assignment]
+    order: Sequence[Outcome] = ("fail", "inconclusive", "pass")
+    if verdict == "measured":
+        return shifted, words
+    return min(verdict, shifted, key=order.index), f"{reason}; {words}"
+
+
+def _design(entry: AuditEntry) -> dict[str, str]:
+    """Every parameter that decides what is asked and measured, by name: as JSON, or as a hash where that is long."""
+    params = entry.audit.params.model_dump(mode="json", exclude={"kind", "question", "checks", "skip", "xfail"})
+    texts = {name: json.dumps(value, sort_keys=True, ensure_ascii=False) for name, value in params.items()}
+    return {
+        name: text if len(text) <= _LONGEST_PARAMETER else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+        for name, text in texts.items()
+    }
 
 
 def _evidence(finished: Finished, metric: str) -> tuple[Evidence, ...]:

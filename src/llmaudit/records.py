@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
 from llmaudit.audit import Figure, Setting, Table
-from llmaudit.types import Better, Estimate
+from llmaudit.types import Better, Estimate, Interval
 
 __all__ = [
     "AuditRecord",
+    "BaselineRecord",
+    "BaselineRun",
+    "BaselineVerdict",
+    "ChangedItem",
+    "ChangedItems",
     "EstimateRecord",
     "Evidence",
     "LimitRecord",
@@ -29,6 +34,9 @@ __all__ = [
 
 #: What became of a check. `measured` has no limit to be judged by, or belongs to a smoke run, which judges nothing.
 Outcome = Literal["pass", "fail", "inconclusive", "measured", "skipped", "error"]
+
+#: What a baseline makes of a check: `measured` has no margin to be judged by, `not compared` cannot be.
+BaselineVerdict = Literal["worse", "equivalent", "better", "inconclusive", "measured", "not compared"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,27 @@ class EstimateRecord:
             description=description,
         )
 
+    def estimate(self) -> Estimate:
+        """Return the estimate that was stored, with NaN for None."""
+        bounded = self.low is not None and self.high is not None and self.level is not None
+        interval = Interval(self.low, self.high, self.level, self.method) if bounded else None  # type: ignore[arg-type]
+        return Estimate(
+            metric=self.metric,
+            value=_number(self.value),
+            interval=interval,
+            unit=self.unit,
+            better=self.better,
+            n=self.n,
+            clusters=self.clusters,
+            missing=self.missing,
+            deterministic=self.deterministic,
+            p_value=self.p_value,
+            effect_size=self.effect_size,
+            problem=self.problem,
+            cluster_values={key: _number(value) for key, value in self.cluster_values.items()},
+            details={key: _number(value) for key, value in self.details.items()},
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class LimitRecord:
@@ -87,8 +116,83 @@ class LimitRecord:
 
     max: float | None = None
     min: float | None = None
-    margin: float | None = None
+    margin: float | str | None = None
+    """How much worse than a baseline: in the metric's unit, or a share of the baseline's value such as `10 %`."""
     why: str = ""
+    margin_why: str = ""
+    """The reason for the margin, where it is the suite's and not the check's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineRecord:
+    """One check against a baseline: the paired difference, candidate minus baseline, and what is made of it."""
+
+    run_id: str
+    model: str
+    value: float | None
+    """The baseline's."""
+    verdict: BaselineVerdict
+    reason: str
+    absolute: Outcome
+    """What the check's own limit alone says."""
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    level: float | None = None
+    method: str = "none"
+    clusters: int = 0
+    """Clusters that both runs have."""
+    p_value: float | None = None
+    """Sign-flip p of "the difference is not zero"."""
+    margin: float | None = None
+    """In the metric's unit; None where the check has none, and then nothing is judged."""
+    detectable: float | None = None
+    """Smallest margin that a candidate which changes nothing would be shown to keep, with 80 % power."""
+    unlike: tuple[str, ...] = ()
+    """What differs between the two measurements, where they were compared all the same (--allow-unlike)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineRun:
+    """The run that another one is judged against."""
+
+    run_id: str
+    model: str
+    started: str
+    source: str
+    """How the user named it."""
+    unlike: tuple[str, ...] = ()
+    """What differs between the two runs, where they were compared all the same (--allow-unlike)."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedItem:
+    """One request that the two models answered differently."""
+
+    cluster: str
+    asked: str
+    before: str
+    after: str
+    score_before: float | None
+    score_after: float | None
+    factors: Mapping[str, str | int | float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedItems:
+    """What changed item by item under one score of an audit; the largest changes are kept."""
+
+    score: str
+    """Name of the score, or of the number that the model itself gives, such as `logprob`."""
+    matched: int
+    """Requests that both runs made."""
+    answers_changed: int
+    risen: int
+    fallen: int
+    unmatched: int
+    """Requests of either run that the other one lacks."""
+    items: tuple[ChangedItem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +238,8 @@ class Record:
     """Whether this verdict failed the run, or would have."""
     waiver: Waiver | None = None
     evidence: tuple[Evidence, ...] = ()
+    baseline: BaselineRecord | None = None
+    """Only where the run has a baseline."""
     order: int = 0
     """Position in the plan."""
 
@@ -203,6 +309,10 @@ class AuditRecord:
     """Every distinct prompt or text, as it was asked."""
     noise: tuple[NoiseFloor, ...] = ()
     """Empty unless the run was asked for it."""
+    design: Mapping[str, str] = field(default_factory=dict)
+    """Parameter -> its value as JSON, or a hash of one that is long: two audits that agree in all asked the same."""
+    changed: tuple[ChangedItems, ...] = ()
+    """What changed against the baseline, by score; empty without one."""
     timing: Timing = Timing()
     order: int = 0
 
@@ -215,6 +325,8 @@ class SuiteRecord:
     description: str
     path: str
     sha256: str
+    checks: int = 0
+    """How many checks the suite declares; a run of fewer is narrowed."""
 
 
 def to_plain(value: Any) -> Any:
@@ -239,6 +351,10 @@ def to_plain(value: Any) -> Any:
         return _finite(value)
     # Half a surrogate pair, which an endpoint may send, has no UTF-8 form.
     return str(value).encode("utf-8", "replace").decode("utf-8")
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _finite(value: float | None) -> float | None:

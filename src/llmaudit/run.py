@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from llmaudit.errors import RunError
-from llmaudit.records import AuditRecord, EstimateRecord, Record, SuiteRecord, Timing, to_plain
+from llmaudit.records import AuditRecord, BaselineRun, EstimateRecord, Record, SuiteRecord, Timing, to_plain
 from llmaudit.types import ModelInfo
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Run:
     audits: tuple[AuditRecord, ...]
     records: tuple[Record, ...]
     notes: tuple[str, ...] = ()
+    baseline: BaselineRun | None = None
     folder: Path | None = field(default=None, compare=False)
     """Where the run was loaded from; not stored."""
 

@@ -36,8 +36,8 @@ _TYPES: dict[str, type[Response]] = {
 }
 #: What names and groups a request but does not reach the model.
 _LABELS = {"cluster", "factors"}
-#: What names a model, and what the hash of its weights implies.
-_NAMES = {"name", "resolved", "revision", "parameters"}
+#: What names a model, and what the hashes of its weights and files imply.
+_NAMES = {"name", "resolved", "revision", "parameters", "tokenizer"}
 #: What computes the responses: another version of any of them may round, cut or draw otherwise.
 _PACKAGES = ("llmaudit", "torch", "transformers", "tokenizers", "accelerate", "bitsandbytes")
 #: Keys asked for in one query; SQLite allows 32,766 at most.

@@ -32,6 +32,7 @@ __all__ = [
     "Sample",
     "Sampling",
     "Score",
+    "Shift",
     "Tokenize",
     "Tokens",
     "Verdict",
@@ -283,6 +284,8 @@ class ModelInfo:
     dtype: str | None = None
     quantization: str | None = None
     device: str | None = None
+    tokenizer: str | None = None
+    """SHA-256 over which token has which number, as hexadecimal digits."""
     facts: Mapping[str, Factor] = field(default_factory=dict, hash=False)
     """Further facts: vocabulary size, special tokens, context length."""
 
@@ -335,4 +338,14 @@ class Verdict(StrEnum):
 
     PASS = "pass"  # noqa: S105 - a verdict, not a password
     FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Shift(StrEnum):
+    """What a comparison with a baseline concludes of one metric."""
+
+    WORSE = "worse"
+    EQUIVALENT = "equivalent"
+    """Not worse by as much as the margin."""
+    BETTER = "better"
     INCONCLUSIVE = "inconclusive"

@@ -74,6 +74,10 @@ def test_two_per_cell_is_at_most_two_and_the_first_two(cells: list[str]) -> None
         {"max": 0.1, "skip": {"reason": "too slow"}},
         {"max": 0.1, "xfail": {"reason": "known", "expires": "2027-01-01"}},
         {"max": -3},
+        {"margin": 0.1},
+        {"margin": 2},
+        {"margin": "10 %"},
+        {"margin": "2.5%", "max": 1},
     ],
 )
 def test_a_check_that_can_be_used(check: dict[str, Any]) -> None:
@@ -83,8 +87,13 @@ def test_a_check_that_can_be_used(check: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("check", "message"),
     [
-        ({}, "a confirmatory check needs a limit: max or min"),
-        ({"margin": 0.1}, "a confirmatory check needs a limit"),
+        ({}, "a confirmatory check needs a limit: max, min or margin"),
+        ({"max": 1, "margin": "ten"}, "a share of the baseline's value as '10 %', got 'ten'"),
+        ({"max": 1, "margin": "0 %"}, "above 0 % and up to 100 %"),
+        ({"max": 1, "margin": "101 %"}, "above 0 % and up to 100 %"),
+        ({"max": 1, "margin": -0.1}, "greater than 0, got -0.1"),
+        ({"max": 1, "margin": float("inf")}, "finite"),
+        ({"max": 3, "min": 2, "margin": 1.5}, "larger than the whole range from min 2 to max 3"),
         ({"min": 2, "max": 1}, "min 2 is above max 1: nothing could pass"),
         ({"max": float("nan")}, "finite"),
         ({"max": float("inf")}, "finite"),

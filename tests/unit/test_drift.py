@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmaudit.audit import drift_name
-from llmaudit.drift import Drift, facets_of
+from llmaudit.changes import facets_of
+from llmaudit.drift import Drift
 from llmaudit.gaps import proportion_interval
 from llmaudit.stats import Limit, judge, sign_flip, t_interval
 from llmaudit.types import Better, Estimate, Verdict

@@ -66,7 +66,13 @@ def test_a_record_holds_limit_waiver_estimate_and_evidence() -> None:
     record = record_of(
         {"max": 0.1, "margin": 0.05, "why": "loud", "xfail": {"reason": "known", "expires": "2099-01-01"}}
     )
-    assert to_plain(record.limit) == {"max": 0.1, "min": None, "margin": 0.05, "why": "loud"}
+    assert to_plain(record.limit) == {
+        "max": 0.1,
+        "min": None,
+        "margin": 0.05,
+        "why": "loud",
+        "margin_why": "",
+    }
     assert to_plain(record.waiver) == {"reason": "known", "expires": "2099-01-01"}
     assert record.estimate is not None
     assert record.estimate.description == "how loud"

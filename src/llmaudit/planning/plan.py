@@ -205,9 +205,7 @@ class Planner:
         return Spread(2**0.5 * own.sd, source, measured=False)
 
 
-def _estimates(
-    runs: Sequence[Run], audit_id: str, metric: str
-) -> Iterator[tuple[Run, AuditRecord, EstimateRecord]]:
+def _estimates(runs: Sequence[Run], audit_id: str, metric: str) -> Iterator[tuple[Run, AuditRecord, EstimateRecord]]:
     for run in runs:
         for audit in run.audits:
             if audit.id == audit_id and not run.smoke:

@@ -81,9 +81,7 @@ def _cost_row(audit: AuditPlan, currency: str) -> tuple[str, ...]:
     return (audit.id, *_numbers(audit.work, audit.stored, audit.seconds, audit.money, currency))
 
 
-def _numbers(
-    work: Workload, stored: int, seconds: float | None, money: float | None, currency: str
-) -> tuple[str, ...]:
+def _numbers(work: Workload, stored: int, seconds: float | None, money: float | None, currency: str) -> tuple[str, ...]:
     least = "" if work.complete else "≥ "
     counts = [f"{least}{count:,}" for count in (work.requests, work.completions, work.prompt_tokens)]
     written = f"≤ {work.new_tokens:,}" if work.new_tokens else "0"

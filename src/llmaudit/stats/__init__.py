@@ -46,7 +46,15 @@ from llmaudit.stats.quantiles import cluster_quantile_intervals, pooled_quantile
 from llmaudit.stats.renyi import RENYI_ORDER, renyi_efficiency, renyi_efficiency_without_each
 from llmaudit.stats.sequential import Spending, look_levels
 from llmaudit.stats.two_sample import welch_interval
-from llmaudit.stats.verdicts import MIN_CLUSTERS, Judgement, Limit, design_problem, judge
+from llmaudit.stats.verdicts import (
+    MIN_CLUSTERS,
+    Judgement,
+    Limit,
+    ShiftJudgement,
+    design_problem,
+    judge,
+    judge_shift,
+)
 
 __all__ = [
     "MIN_BOOTSTRAP_CLUSTERS",
@@ -59,6 +67,7 @@ __all__ = [
     "Limit",
     "NestedComponents",
     "PassRule",
+    "ShiftJudgement",
     "Spending",
     "StratifiedOdds",
     "VarianceComponents",
@@ -80,6 +89,7 @@ __all__ = [
     "informedness",
     "jackknife_interval",
     "judge",
+    "judge_shift",
     "look_levels",
     "mde",
     "mde_floor",

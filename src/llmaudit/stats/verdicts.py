@@ -8,9 +8,17 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from llmaudit.stats.comparisons import min_attainable_p
-from llmaudit.types import Estimate, Interval, Verdict
+from llmaudit.types import Estimate, Interval, Shift, Verdict
 
-__all__ = ["MIN_CLUSTERS", "Judgement", "Limit", "design_problem", "judge"]
+__all__ = [
+    "MIN_CLUSTERS",
+    "Judgement",
+    "Limit",
+    "ShiftJudgement",
+    "design_problem",
+    "judge",
+    "judge_shift",
+]
 
 #: Fewest clusters whose t interval may decide a check (docs/statistics.md, section 0.5).
 MIN_CLUSTERS = 10
@@ -62,6 +70,36 @@ def judge(estimate: Estimate, limit: Limit) -> Judgement:
     return _three_way(interval, limit, signed=estimate.better == "zero")
 
 
+@dataclass(frozen=True, slots=True)
+class ShiftJudgement:
+    """What the rule of non-inferiority says about one difference, and why."""
+
+    shift: Shift
+    reason: str
+
+
+def judge_shift(difference: Estimate, margin: float, *, farther: bool = False) -> ShiftJudgement:
+    """Judge a paired difference, candidate minus baseline, by a margin > 0 in its unit (docs/statistics.md 0.5).
+
+    With the interval oriented so that larger is worse: worse where it lies wholly above the margin, better where wholly
+    below zero, equivalent where wholly below the margin, else inconclusive (non-inferiority: Piaggio et al. 2012, JAMA
+    308: 2594-2604). Where the better value is zero it is equivalent inside (-margin, margin), and wholly outside worse
+    if the candidate lies `farther` from zero than the baseline, else better. An exact difference is judged by its value
+    and may lie AT the margin. What cannot be judged is inconclusive, with the reason. Raises ValueError for a margin
+    that is not positive and finite.
+    """
+    if not 0 < margin < math.inf:
+        raise ValueError(f"a margin is positive and finite, not {margin}")
+    interval = _interval(difference)
+    if isinstance(interval, str):
+        return ShiftJudgement(Shift.INCONCLUSIVE, interval)
+    signed = difference.better == "zero"
+    higher = difference.better == "higher"
+    low, high = (-interval.high, -interval.low) if higher else (interval.low, interval.high)
+    shift = _signed_shift(low, high, margin, farther=farther) if signed else _shift(low, high, margin)
+    return ShiftJudgement(shift, _shift_reason(interval, shift, -margin if higher else margin, signed=signed))
+
+
 def design_problem(clusters: int, tests: int = 1, alpha: float = 0.05) -> str | None:
     """Say, before anything is computed, why this design can decide nothing; None where it can.
 
@@ -92,6 +130,37 @@ def _interval(estimate: Estimate) -> Interval | str:
     if found is None or math.isnan(found.low) or math.isnan(found.high):
         return design_problem(estimate.clusters) or "no interval could be computed"
     return design_problem(estimate.clusters) or found
+
+
+def _shift(low: float, high: float, margin: float) -> Shift:
+    if low > margin:
+        return Shift.WORSE
+    if high < 0:
+        return Shift.BETTER
+    # An exact difference at the margin is within it, as an exact value at a limit passes.
+    return Shift.EQUIVALENT if high < margin or low == high else Shift.INCONCLUSIVE
+
+
+def _signed_shift(low: float, high: float, margin: float, *, farther: bool) -> Shift:
+    size = _against(max(0.0, low, -high), max(abs(low), abs(high)), margin)
+    if size is Verdict.FAIL:
+        return Shift.WORSE if farther else Shift.BETTER
+    return Shift.EQUIVALENT if size is Verdict.PASS else Shift.INCONCLUSIVE
+
+
+def _shift_reason(interval: Interval, shift: Shift, margin: float, *, signed: bool) -> str:
+    marks = [margin, -margin, 0.0] if signed else [margin, 0.0]
+    low, high = _number(interval.low, marks), _number(interval.high, marks)
+    bound = f"the margin {'±' if signed else ''}{margin:.15g}"
+    words = {
+        Shift.WORSE: f"lies beyond {bound}",
+        Shift.BETTER: f"lies beyond {bound}, toward zero" if signed else "lies on the better side of zero",
+        Shift.EQUIVALENT: f"lies within {bound}",
+        Shift.INCONCLUSIVE: f"reaches across {bound}",
+    }[shift]
+    if interval.low == interval.high:
+        return f"difference {low} {words}"
+    return f"{100 * interval.level:.3g}% interval of the difference {low} to {high} {words}"
 
 
 class _Side(NamedTuple):

@@ -16,6 +16,7 @@ from llmaudit.audit import Audit, AuditParams, CheckParams, Expected
 from llmaudit.scorers.base import Scorer
 from llmaudit.suite.document import Document
 from llmaudit.suite.hints import unknown
+from llmaudit.suite.margins import Margins, unusable_margin, with_margins
 from llmaudit.suite.messages import absence, message
 from llmaudit.suite.model import AuditEntry, CheckEntry
 from llmaudit.suite.problems import Problem, Steps, shown
@@ -42,11 +43,13 @@ class Surroundings:
 class EntryReader:
     """Reads one audit of a document and notes every mistake in `problems`."""
 
-    def __init__(self, document: Document, name: str, surroundings: Surroundings) -> None:
+    def __init__(self, document: Document, name: str, surroundings: Surroundings, margins: Margins) -> None:
         self.problems: list[Problem] = []
         self._document = document
         self._name = name
         self._surroundings = surroundings
+        self._margins = margins
+        self._reasons: dict[str, str] = {}
         self._steps: Steps = ("audits", name)
         self._entry = document.entry(self._steps)
         self._context = {"scorers": surroundings.scorers, "folder": surroundings.folder}
@@ -59,11 +62,14 @@ class EntryReader:
             return None
         # A key with nothing after it is an empty mapping to its author.
         data = {**data, "checks": {}} if "checks" in data and data["checks"] is None else data
+        data, self._reasons = with_margins(data, self._margins)
         kind = self._kind(data)
         audit = self._audit(kind, data) if kind else self._kindless(data)
         self._expiry(self._steps)
         for metric in _checks(data):
             self._expiry((*self._steps, "checks", metric))
+        if audit is not None and not self.problems:
+            self._unusable_margins(audit)
         if audit is None or self.problems:
             return None
         checks = tuple(self._check(audit, metric, params) for metric, params in audit.params.checks.items())
@@ -140,6 +146,15 @@ class EntryReader:
                 words = unknown("metric", metric, metrics, _offered(metric, metrics))
                 self.problems.append(Problem(self._document.key_place(steps), steps, words))
 
+    def _unusable_margins(self, audit: Audit[Any]) -> None:
+        for metric, params in audit.params.checks.items():
+            if (words := unusable_margin(params, audit.offered[metric])) is not None:
+                suites = metric in self._reasons
+                bare = metric.partition(".")[0]
+                steps: Steps = ("margins", bare, "margin") if suites else (*self._steps, "checks", metric, "margin")
+                words = f"{words} ({self._name}::{metric})" if suites else words
+                self.problems.append(Problem(self._document.place(steps), steps, words))
+
     def _expiry(self, steps: Steps) -> None:
         """Note a waiver that has run out; one that cannot be read is the model's to refuse."""
         try:
@@ -153,7 +168,7 @@ class EntryReader:
 
     def _check(self, audit: Audit[Any], metric: str, params: CheckParams) -> CheckEntry:
         place = self._document.key_place((*self._steps, "checks", metric))
-        return CheckEntry(metric, params, place, _content_hash(audit, metric, params))
+        return CheckEntry(metric, params, place, _content_hash(audit, metric, params), self._reasons.get(metric, ""))
 
     def _note(self, words: str, *more: str) -> None:
         steps = (*self._steps, *more)

@@ -14,6 +14,7 @@ from llmaudit.audit import Audit
 from llmaudit.scorers.base import Scorer
 from llmaudit.suite.document import Document
 from llmaudit.suite.entries import EntryReader, Surroundings
+from llmaudit.suite.margins import Margins, margins_of_nothing
 from llmaudit.suite.model import AuditEntry, Suite, SuiteFile
 from llmaudit.suite.problems import Place, Problem, refusal
 from llmaudit.suite.strict_yaml import decode, read
@@ -47,7 +48,9 @@ def load_suite(
     surroundings = Surroundings(kinds, scorers, seed, samples, reference, today or datetime.date.today(), path.parent)
     problems = list(document.problems)
     head = _head(document, problems)
-    audits = _audits(document, surroundings, problems)
+    audits = _audits(document, surroundings, head.margins if head else {}, problems)
+    if head and not problems:
+        problems += margins_of_nothing(document, audits)
     if head is None or problems:
         raise refusal(filename, problems)
     return Suite(head.suite, head.description, path, hashlib.sha256(raw).hexdigest(), audits)
@@ -64,11 +67,13 @@ def _head(document: Document, problems: list[Problem]) -> SuiteFile | None:
         return None
 
 
-def _audits(document: Document, surroundings: Surroundings, problems: list[Problem]) -> tuple[AuditEntry, ...]:
+def _audits(
+    document: Document, surroundings: Surroundings, margins: Margins, problems: list[Problem]
+) -> tuple[AuditEntry, ...]:
     audits = document.data.get("audits") if isinstance(document.data, dict) else None
     entries = []
     for name in audits if isinstance(audits, dict) else ():
-        reader = EntryReader(document, name, surroundings)
+        reader = EntryReader(document, name, surroundings, margins)
         entries.append(reader.read())
         problems += reader.problems
     return tuple(entry for entry in entries if entry is not None)

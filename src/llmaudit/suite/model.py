@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from llmaudit.audit import Audit, CheckParams, Name, Spec
+from llmaudit.audit import Audit, CheckParams, MarginParams, Name, Spec
 from llmaudit.suite.problems import Place
 
 __all__ = ["AuditEntry", "CheckEntry", "Suite", "SuiteFile"]
@@ -21,6 +21,8 @@ class SuiteFile(Spec):
     """The name of the suite, for people."""
     description: str = ""
     """What the suite asks, and what it cannot tell."""
+    margins: dict[Name, MarginParams] = Field(default={})
+    """Metric -> how much worse than a baseline it may be in every check that has no margin of its own; facets too."""
     audits: dict[Name, Any] = Field(min_length=1)
     """Audit name -> one experiment: a kind, its parameters and its checks."""
 
@@ -34,6 +36,8 @@ class CheckEntry:
     place: Place
     content_hash: str
     """What the verdict depends on: kind, parameters, metric and limit. Changes when any of them does."""
+    margin_why: str = ""
+    """The reason for the margin, where it is the suite's and not the check's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from llmaudit.engines.base import EngineOptions
 from llmaudit.engines.hf.files import hash_files, hash_weights, local_folder
 from llmaudit.engines.hf.quiet import quiet
 from llmaudit.engines.hf.rounding import Rounding, round_weights
+from llmaudit.engines.hf.tokenization import vocabulary_digest
 from llmaudit.engines.models import resolve
 from llmaudit.engines.quantization import BITSANDBYTES
 from llmaudit.errors import ModelError
@@ -82,6 +83,7 @@ def load_model(options: EngineOptions) -> LoadedModel:
         dtype=str(dtype).removeprefix("torch."),
         quantization=options.quantization,
         device=str(device),
+        tokenizer=vocabulary_digest(tokenizer),
         facts={
             **tokenizer_facts(tokenizer),
             **_model_facts(config),

@@ -26,7 +26,9 @@ class TokenizerEngine:
         self._tokenizer = load_tokenizer(folder)
         resolved = Path(source.location).name if source.kind in {"folder", "gguf"} else source.location
         facts = tokenizer_facts(self._tokenizer)
-        self.info = ModelInfo(options.model, resolved, "tokenizer", revision=options.revision, facts=facts)
+        self.info = ModelInfo(
+            options.model, resolved, "tokenizer", options.revision, tokenizer=self.vocabulary, facts=facts
+        )
 
     @property
     def vocabulary(self) -> str:

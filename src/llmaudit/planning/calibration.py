@@ -31,8 +31,8 @@ def calibrate(engine: Engine, requests: Sequence[Request], seconds: float = CALI
             place = 0 if isinstance(request, Generate) else 1 if isinstance(request, Score) else 2
             sorts[place].append(_short(request))
     asked = [sort for sort in sorts if sort]
-    rates = [_rate(engine, sort, seconds / len(asked)) if sort else None for sort in sorts]
-    return Rates(*rates, source=f"measured by a calibration of {seconds:g} s at most")
+    generated, scored, other = (_rate(engine, sort, seconds / len(asked)) if sort else None for sort in sorts)
+    return Rates(generated, scored, other, f"measured by a calibration of {seconds:g} s at most")
 
 
 def _short(request: Request) -> Request:

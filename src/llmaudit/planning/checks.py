@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from llmaudit.audit import Audit, CheckParams, Metric
+from llmaudit.audit import Audit, CheckParams, Metric, share_of
 from llmaudit.planning.spread import Spread, assumed, whole_of
 from llmaudit.records import EstimateRecord
-from llmaudit.stats import Limit, PassRule, clusters_to_pass, detectable, pass_power
+from llmaudit.scorers.base import errors_of
+from llmaudit.stats import Limit, PassRule, allowed_sd, clusters_to_pass, detectable, informedness, pass_power
 from llmaudit.suite import CheckEntry
 
 __all__ = ["POWER", "CheckPlan", "Decides", "Known", "plan_check"]
@@ -85,13 +86,13 @@ def plan_check(audit: Audit[Any], check: CheckEntry, known: Known) -> Iterator[C
         expected = _expected(metric, known.estimate, rule)
         bound = _Bound(check, "limit", _limit_words(params, metric), rule, expected)
         yield _planned(bound, metric, known, known.spread, problem)
-    if isinstance(params.margin, int | float):
+    if (margin := _margin(params, known.estimate)) is not None:
         signed = metric.better == "zero"
-        rule = _rule(audit, check.metric, Limit(max=params.margin), known)
+        rule = _rule(audit, check.metric, Limit(max=margin), known)
         # A difference of two shares reaches as far as the whole, one of two differences twice as far.
         reach = rule.reach and rule.reach * (2 if signed else 1)
         rule = replace(rule, signed=signed, reach=reach)
-        bound = _Bound(check, "margin", f"{params.margin:g} worse", rule, 0.0)
+        bound = _Bound(check, "margin", f"{margin:.3g} worse", rule, 0.0)
         yield _planned(bound, metric, known, known.change, problem)
 
 
@@ -130,15 +131,19 @@ def _planned(bound: _Bound, metric: Metric, known: Known, spread: Spread | None,
     if spread is None and bound.against == "limit":
         spread = assumed(metric, bound.rule)
     if spread is None:
-        return bound.plan("unknown", "nothing is known of its spread: run it once, then plan again", known)
+        allowed = None if bound.expected is None else allowed_sd(bound.rule, bound.expected, known.clusters, POWER)
+        told = "nothing is known of its spread: run it once, then plan again"
+        told += f"; it decides with a standard deviation up to {allowed:.3g}" if allowed else ""
+        return bound.plan("unknown", told, known)
     sd = spread.at(known.samples)
     numbers: dict[str, Any] = {"sd": sd, "source": spread.source}
     numbers["detectable"] = _finite(detectable(bound.rule, sd, known.clusters, POWER))
     if bound.expected is None:
         return bound.plan("unknown", "nothing is known of its value: run it once, then plan again", known, **numbers)
     bound, verb = bound.aimed()
-    power = pass_power(bound.rule, bound.expected, sd, known.clusters)
-    needed = clusters_to_pass(bound.rule, bound.expected, sd, POWER)
+    expected = bound.expected or 0.0
+    power = pass_power(bound.rule, expected, sd, known.clusters)
+    needed = clusters_to_pass(bound.rule, expected, sd, POWER)
     numbers |= {"power": power, "clusters_needed": needed, **_of_samples(bound, spread, known)}
     if power >= POWER:
         return bound.plan("yes", f"enough for it to {verb}", known, **numbers)
@@ -183,7 +188,27 @@ def _rule(audit: Audit[Any], name: str, limit: Limit, known: Known) -> PassRule:
     told = _FACETS.search(method) if method else None
     # An interval of a share has pseudo-clusters, unless the earlier run's had none.
     reach = whole_of(metric.unit) if method is None or "pseudo" in method else None
-    return PassRule(limit, signed, int(told[1]) if told else len(facets) or 1, reach, known.alpha)
+    count = int(told[1]) if told else len(facets) or 1
+    return PassRule(limit, signed, count, reach, _informedness(audit, name), known.alpha)
+
+
+def _informedness(audit: Audit[Any], name: str) -> float:
+    """Of the yes-or-no scorer behind a gap, for whose errors its interval is widened; 1 of any other metric."""
+    bare = name.partition(".")[0]
+    scorer = audit.scorers.get(bare.removesuffix("_gap"))
+    if scorer is None or not bare.endswith("_gap") or whole_of(scorer.unit) is None:
+        return 1.0
+    known = errors_of(scorer)
+    found = known and informedness(*known)
+    return 1.0 if not found or found.useless else min(1.0, found.value)
+
+
+def _margin(params: CheckParams, earlier: EstimateRecord | None) -> float | None:
+    """The margin in the metric's unit; a share of a value that no run has measured is not known."""
+    if not isinstance(params.margin, str):
+        return params.margin
+    value = earlier.value if earlier is not None else None
+    return share_of(params.margin) * abs(value) if value else None
 
 
 def _facets(audit: Audit[Any], name: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,10 +49,8 @@ def _later(audit: Audit[Any], requests: Iterable[Request]) -> bool:
 
 def _follow(audit: Audit[Any], tokenizer: Engine) -> tuple[Request, ...]:
     rehearsal = _Rehearsal(tokenizer)
-    try:
+    with suppress(_Answerless, LLMAuditError):
         audit.run(rehearsal)
-    except (_Answerless, LLMAuditError):
-        pass
     return tuple(rehearsal.asked)
 
 
@@ -67,7 +66,7 @@ class _Rehearsal:
         self._tokenizer = tokenizer
         facts: Mapping[str, Factor] = tokenizer.info.facts
         self.engine: Engine = FakeEngine()
-        self.engine.info = replace(self.engine.info, facts={**self.engine.info.facts, **facts})  # type: ignore[misc]
+        self.engine.info = replace(self.engine.info, facts={**self.engine.info.facts, **facts})
 
     def answer(self, requests: Iterable[Request], engine: Engine | None = None) -> list[Sample]:
         """Answer texts that are to be cut; end the rehearsal at anything else."""
@@ -80,8 +79,8 @@ class _Rehearsal:
 
     def open_tokenizer(self, model: str) -> Engine:
         """Another tokenizer is not needed to foresee what is asked."""
-        raise _Answerless
+        raise _Answerless(model)
 
     def open_model(self, variant: Variant) -> Engine:
         """Nor is another model."""
-        raise _Answerless
+        raise _Answerless(variant)

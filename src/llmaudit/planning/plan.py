@@ -126,7 +126,7 @@ class Planner:
     """Earlier runs of the same model, newest first."""
     others: Sequence[Run] = ()
     """Earlier runs of other models, newest first: what the difference between two models was."""
-    rates: Rates = Rates()
+    rates: Rates = field(default_factory=Rates)
     price: Price | None = None
     stored: Callable[[Sequence[Request]], int] | None = None
     """Says how many of some requests are answered already; None where there is no way to know."""
@@ -158,7 +158,7 @@ class Planner:
         )
 
     def _checks(self, chosen: Chosen, check: CheckEntry, asked: Foreseen) -> Iterator[CheckPlan]:
-        planned = {request.cluster for request in asked.requests}
+        planned = _planned_clusters(asked.requests)
         found = self._earlier(chosen.id, check.metric)
         spread = change = estimate = None
         if found is not None:
@@ -212,6 +212,14 @@ def _estimates(runs: Sequence[Run], audit_id: str, metric: str) -> Iterator[tupl
                 yield from ((run, audit, each) for each in audit.estimates if each.metric == metric)
 
 
+def _planned_clusters(requests: Sequence[Request]) -> set[str]:
+    """The clusters that will be asked about; where requests of several types have their own, the fewest."""
+    by_type: dict[type[Request], set[str]] = {}
+    for request in requests:
+        by_type.setdefault(type(request), set()).add(request.cluster)
+    return min(by_type.values(), key=len, default=set())
+
+
 def _clusters(planned: set[str], audit: AuditRecord | None, estimate: EstimateRecord | None) -> int:
     """How many clusters a metric will have: all, or its share of them in an earlier run."""
     if audit is None or estimate is None:
@@ -221,7 +229,7 @@ def _clusters(planned: set[str], audit: AuditRecord | None, estimate: EstimateRe
     if not mine or not mine <= planned:
         # Clusters of a name of their own, or none: as many as before.
         return estimate.clusters
-    return round(len(mine) * len(planned) / len(every & planned))
+    return round(len(mine) * len(planned) / max(len(mine), len(every & planned)))
 
 
 def _sum(parts: Sequence[float | None]) -> float | None:

@@ -9,7 +9,10 @@ from llmaudit.planning.workload import Workload
 from llmaudit.records import Timing
 from llmaudit.run import Run
 
-__all__ = ["Pace", "Rates", "measured_rates", "seconds_of"]
+__all__ = ["UNMEASURED", "Pace", "Rates", "measured_rates", "seconds_of"]
+
+#: The source of rates that nobody knows.
+UNMEASURED = "nothing measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Rates:
     scored: float | None = None
     other: float | None = None
     """Requests that are answered with numbers other than likelihoods, per second."""
-    source: str = "nothing measured"
+    source: str = UNMEASURED
     paces: Mapping[str, Pace] = field(default_factory=dict)
     """By audit id."""
 
@@ -63,7 +66,7 @@ def measured_rates(runs: Iterable[Run]) -> Rates:
             _add(timing, generated, scored, other)
             used.append(run.run_id)
     many = len(dict.fromkeys(used))
-    source = f"measured by {many} earlier run{'s' if many > 1 else ''}" if many else Rates.source
+    source = f"measured by {many} earlier run{'s' if many > 1 else ''}" if many else UNMEASURED
     return Rates(generated.rate, scored.rate, other.rate, source, paces)
 
 

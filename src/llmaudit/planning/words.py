@@ -17,7 +17,7 @@ _HEADINGS = {
     "unknown": "not known whether it can decide",
 }
 _COSTS = ("audit", "requests", "answers", "read", "written", "scored", "stored", "time", "money")
-_CHECKS = ("check", "bound", "clusters", "sd", "detectable", "distance", "power", "decides", "")
+_CHECKS = ("check", "bound", "clusters", "sd", "detectable", "distance", "power", "decides", "sd is")
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:
@@ -26,7 +26,11 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     yield ""
     yield from _costs(plan)
     yield ""
-    yield from check_table([(audit.id.partition("/")[2], check) for audit, check in plan.ranked()])
+    judged = [(audit, check) for audit, check in plan.ranked() if check.against != "nothing"]
+    if judged:
+        yield from check_table([(audit.id.partition("/")[2], check) for audit, check in judged])
+    if rest := sum(check.against == "nothing" for _, check in plan.ranked()):
+        yield f"and {_many(rest, 'check')} without a limit, reported and not judged"
     yield ""
     yield from _legend(plan)
 
@@ -43,7 +47,7 @@ def check_table(rows: Sequence[tuple[str, CheckPlan]]) -> Iterator[str]:
             number(check.distance),
             NOTHING if check.power is None else f"{check.power:.0%}",
             check.decides,
-            _source(check),
+            check.source,
         )
         for audit, check in rows
     ]
@@ -92,8 +96,8 @@ def _numbers(work: Workload, stored: int, seconds: float | None, money: float | 
 
 def _legend(plan: Plan) -> Iterator[str]:
     yield (
-        "read, written, scored: tokens by the model's own tokenizer; a model may stop before it has written all. ≥: what"
-        " is asked later depends on answers."
+        "read, written, scored: tokens by the model's own tokenizer; a model may stop before it has written all."
+        " ≥: what is asked later depends on answers."
     )
     yield f"time: {plan.rates}."
     yield (
@@ -101,11 +105,6 @@ def _legend(plan: Plan) -> Iterator[str]:
         " effect); distance: how far it does lie; power: how often it passes."
     )
     yield from plan.notes
-
-
-def _source(check: CheckPlan) -> str:
-    helps = check.reason if check.decides in {"no", "doubtful"} else ""
-    return "; ".join(part for part in (check.source, helps) if part)
 
 
 def _table(rows: Sequence[Sequence[str]], left: set[int]) -> Iterator[str]:

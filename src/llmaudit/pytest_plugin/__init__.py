@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,29 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{name}: {description}")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recorder(config), "llmaudit-recorder")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
+    """Let a plan be made in this process, and be all that is written where it is JSON."""
+    form = config.getoption("llmaudit_plan")
+    if form is not None:
+        # Workers would collect in its place; their options are those of pytest-xdist, which may not be there.
+        vars(config.option).update({"numprocesses": None, "dist": "no", "tx": []})
+    if form == "json":
+        vars(config.option).update({"verbose": -2, "no_header": True})
+    return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Say what a run would be, in place of running; where a suite cannot be read, pytest stops as ever."""
+    if session.config.getoption("llmaudit_plan") is None or session.testsfailed:
+        return None
+    from llmaudit.pytest_plugin.planning import show_plan  # noqa: PLC0415 - as the module docstring says
+
+    show_plan(session.config, session.items)
+    return True
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

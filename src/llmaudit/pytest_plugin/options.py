@@ -48,11 +48,20 @@ _OPTIONS = (
     _Option("seed", "N", "seed of everything random (default: 0)"),
     _Option("samples", "N", "completions per cell, in place of what the suites say"),
     _Option("reference", "NAME", "the model that fidelity audits hold --model against (default: what the suites say)"),
+    _Option("price", "IN/OUT", "what a million input and output tokens cost, for --plan: 0.15/0.60, 0.15/0.60 EUR"),
     _Option("report-dir", "DIR", "folder for the reports (default: reports)"),
 )
 _NO_CACHE_HELP = "ask the model again for what an earlier run has stored, and store nothing"
 _AA_HELP = "run every audit twice more on the same model and report how much each estimate moves: its noise floor"
+_NO_CALIBRATION_HELP = "with --plan: measure no speed where no earlier run did; about 10 seconds and the loading saved"
+_PLAN_HELP = "run nothing: say what it would cost, and which checks could decide"
 _SMOKE_HELP = "ask two requests per cell to see that everything runs; nothing is judged"
+_FLAGS = {
+    "smoke": _SMOKE_HELP,
+    "no-cache": _NO_CACHE_HELP,
+    "aa": _AA_HELP,
+    "no-calibration": _NO_CALIBRATION_HELP,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,10 @@ class Settings:
     smoke: bool
     no_cache: bool
     aa: bool
+    plan: str | None
+    """`table` or `json`; None runs."""
+    price: str | None
+    no_calibration: bool
     report_dir: Path
 
     @classmethod
@@ -95,6 +108,9 @@ class Settings:
             smoke=_flag(config, "smoke"),
             no_cache=_flag(config, "no_cache"),
             aa=_flag(config, "aa"),
+            plan=config.getoption("llmaudit_plan"),
+            price=given["price"],
+            no_calibration=_flag(config, "no_calibration"),
             report_dir=Path(given["report-dir"] or "reports"),
         )
 
@@ -106,9 +122,19 @@ def add_options(parser: pytest.Parser) -> list[str]:
     for option in _OPTIONS:
         _add(group, left_out, option.name, dest=option.dest, metavar=option.metavar, default=None, help=option.help)
         parser.addini(option.dest, f"{option.help}; also {option.variable} in the environment", default=None)
-    for name, text in (("smoke", _SMOKE_HELP), ("no-cache", _NO_CACHE_HELP), ("aa", _AA_HELP)):
+    for name, text in (
+        ("smoke", _SMOKE_HELP),
+        ("no-cache", _NO_CACHE_HELP),
+        ("aa", _AA_HELP),
+        ("no-calibration", _NO_CALIBRATION_HELP),
+    ):
         dest = f"llmaudit_{name.replace('-', '_')}"
         _add(group, left_out, name, dest=dest, action="store_true", default=False, help=text)
+    # Two spellings and not one option with a value: the value would swallow the path that follows it.
+    for name, form in (("plan", "table"), ("plan=json", "json")):
+        _add(
+            group, left_out, name, dest="llmaudit_plan", action="store_const", const=form, default=None, help=_PLAN_HELP
+        )
     return left_out
 
 

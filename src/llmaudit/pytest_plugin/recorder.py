@@ -57,7 +57,12 @@ class Recorder:
 
     def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> list[str]:
         """One line that says what is about to be audited."""
-        return [*self._header(len({item.path for item in items if _is_suite(item.path)})), *_undecidable(items)]
+        plan = self._config.getoption("llmaudit_plan")
+        if plan == "json":
+            return []
+        header = self._header(len({item.path for item in items if _is_suite(item.path)}))
+        # A plan says more of every check that cannot decide.
+        return [*header, *([] if plan else _undecidable(items))]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record of a check; of a check that ran again, the last one."""
@@ -126,6 +131,8 @@ class Recorder:
             return
         settings = options.Settings.of(self._config)
         _check_model(self._config, settings)
+        if settings.plan is not None:
+            return
         _check_writable(run_folder(self._config, settings))
 
     def _assemble(self) -> Run:

@@ -33,7 +33,7 @@ from llmaudit.stats.jackknife import jackknife_interval, simultaneous_jackknife_
 from llmaudit.stats.misclassification import Informedness, informedness, widened, widened_share
 from llmaudit.stats.multiplicity import benjamini_hochberg, holm
 from llmaudit.stats.nested import NestedComponents, nested_components
-from llmaudit.stats.planned_power import PassRule, clusters_to_pass, detectable, pass_power
+from llmaudit.stats.planned_power import PassRule, allowed_sd, clusters_to_pass, detectable, pass_power
 from llmaudit.stats.power import (
     VarianceComponents,
     clusters_needed,
@@ -73,6 +73,7 @@ __all__ = [
     "VarianceComponents",
     "Worst",
     "WorstGapNull",
+    "allowed_sd",
     "bca_cluster_bootstrap",
     "benjamini_hochberg",
     "clopper_pearson",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from scipy import stats
 
 from llmaudit.stats.verdicts import MIN_CLUSTERS, Limit
 
-__all__ = ["MOST_CLUSTERS", "PassRule", "clusters_to_pass", "detectable", "pass_power"]
+__all__ = ["MOST_CLUSTERS", "PassRule", "allowed_sd", "clusters_to_pass", "detectable", "pass_power"]
 
 #: More clusters than a person would write are not looked for.
 MOST_CLUSTERS = 100_000
@@ -35,6 +35,8 @@ class PassRule:
     """How many facets the check is the worst of: their intervals hold together (Bonferroni)."""
     reach: float | None = None
     """Of a share: how far one cluster can be from 0. Its interval then has two pseudo-clusters, as `gaps` makes it."""
+    informedness: float = 1.0
+    """In (0, 1], of the yes-or-no scorer behind a difference of shares: its interval is the observed one over this."""
     alpha: float = 0.05
     """One-sided level of the interval: it is one at 1 - 2 alpha."""
 
@@ -80,12 +82,28 @@ def detectable(rule: PassRule, sd: float, clusters: int, power: float = 0.80) ->
 
     def reached(distance: float) -> bool:
         limit = Limit(max=distance)
-        return pass_power(_with(rule, limit), 0.0, sd, clusters) >= power
+        return pass_power(replace(rule, limit=limit), 0.0, sd, clusters) >= power
 
     above = 1.0 if sd == 0 else sd
     while not reached(above):
         above *= 2
     return _bisect(reached, 0.0, above)
+
+
+def allowed_sd(rule: PassRule, value: float, clusters: int, power: float = 0.80) -> float | None:
+    """Return the largest standard deviation of a cluster's value with which the check passes with this power.
+
+    None where it would not pass without any. Errors are those of `pass_power`.
+    """
+    if pass_power(rule, value, 0.0, clusters) < power:
+        return None
+    above = 1.0
+    while pass_power(rule, value, above, clusters) >= power:
+        above *= 2
+        if above > 1e12:
+            return None
+    # The largest that passes is the smallest negative one that does, looked for from below.
+    return -_bisect(lambda sd: pass_power(rule, value, -sd, clusters) >= power, -above, 0.0)
 
 
 def clusters_to_pass(rule: PassRule, value: float, sd: float, power: float = 0.80) -> int | None:
@@ -108,15 +126,13 @@ def clusters_to_pass(rule: PassRule, value: float, sd: float, power: float = 0.8
     return enough
 
 
-def _with(rule: PassRule, limit: Limit) -> PassRule:
-    return PassRule(limit, rule.signed, rule.facets, rule.reach, rule.alpha)
-
-
 def _bounds(rule: PassRule) -> tuple[float | None, float | None]:
     """Between what the interval must lie."""
-    if rule.signed and rule.limit.max is not None:
-        return -rule.limit.max, rule.limit.max
-    return rule.limit.min, rule.limit.max
+    low, high = rule.limit.min, rule.limit.max
+    if rule.signed and high is not None:
+        low = -high
+    # What a scorer overlooks, it overlooks on the side of the limit: stats.widened.
+    return low and low * rule.informedness, high and high * rule.informedness
 
 
 def _half_width(rule: PassRule, clusters: int) -> Callable[[_Vector, _Vector], _Vector]:

@@ -45,7 +45,7 @@ from llmaudit.types import (
     Tokenize,
 )
 
-__all__ = ["HFEngine"]
+__all__ = ["HFEngine", "default_rows"]
 
 #: Sequences decoded side by side: on a CPU the speed is flat after 64.
 _ROWS = {"cpu": 64}
@@ -62,6 +62,11 @@ _SIDE_BY_SIDE = "rows decoded side by side"
 _COMPANY = "in this data type or quantization the company of other texts would change what the model makes of one."
 
 R = TypeVar("R", bound=Request)
+
+
+def default_rows(device: str) -> int:
+    """How many completions are decoded side by side on a type of device, where nobody says otherwise."""
+    return _ROWS.get(device, _ROWS_ELSEWHERE)
 
 
 class HFEngine:
@@ -88,7 +93,7 @@ class HFEngine:
         self._exact = loaded.exact
         self._forward = Forward(loaded.model, loaded.device, self._context, exact=loaded.exact)
         kind = loaded.device.type
-        rows = options.batch_size or _ROWS.get(kind, _ROWS_ELSEWHERE)
+        rows = options.batch_size or default_rows(kind)
         self._vocabulary = int(loaded.model.get_input_embeddings().weight.shape[0])
         logits = _LOGITS.get(kind, _LOGITS_ELSEWHERE)
         tokens = min(_TOKENS.get(kind, _TOKENS_ELSEWHERE), max(1, logits // self._vocabulary))

@@ -14,7 +14,7 @@ from llmaudit.engines.hf.files import local_folder
 from llmaudit.engines.models import resolve
 from llmaudit.errors import ModelError
 
-__all__ = ["Headers", "read_headers"]
+__all__ = ["Headers", "form_of", "read_headers"]
 
 #: Matrices that quantizers leave as they are.
 _WHOLE = ("embed", "wte", "wpe", "lm_head")
@@ -60,6 +60,19 @@ def read_headers(options: EngineOptions) -> Headers:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder}: its files do not tell its size ({error})") from None
+
+
+def form_of(options: EngineOptions, headers: Headers) -> tuple[str, int]:
+    """Return the data type that a model would be loaded in, and how many sequences would be decoded side by side.
+
+    Raises ModelError for a device that this machine has not.
+    """
+    from llmaudit.engines.hf.engine import default_rows  # noqa: PLC0415 - imports torch, which headers do not need
+    from llmaudit.engines.hf.loading import pick_device  # noqa: PLC0415 - likewise
+
+    device = pick_device(options.device).type
+    dtype = "float32" if device == "cpu" else headers.stored_dtype or "float32"
+    return dtype if options.dtype == "auto" else options.dtype, options.batch_size or default_rows(device)
 
 
 def _first(config: Mapping[str, Any], *names: str) -> Any:

@@ -47,6 +47,7 @@ _OPTIONS = (
     _Option("batch-size", "N", "completions that the hf engine decodes side by side (default: 64, on a GPU 256)"),
     _Option("seed", "N", "seed of everything random (default: 0)"),
     _Option("samples", "N", "completions per cell, in place of what the suites say"),
+    _Option("look", "K", "which look this is, of a suite that declares looks (default: the last)"),
     _Option("reference", "NAME", "the model that fidelity audits hold --model against (default: what the suites say)"),
     _Option("price", "IN/OUT", "what a million input and output tokens cost, for --plan: 0.15/0.60, 0.15/0.60 EUR"),
     _Option("report-dir", "DIR", "folder for the reports (default: reports)"),
@@ -77,6 +78,7 @@ class Settings:
     base_url: str | None
     seed: int
     samples: int | None
+    look: int | None
     reference: str | None
     batch_size: int | None
     smoke: bool
@@ -92,7 +94,9 @@ class Settings:
     def of(cls, config: pytest.Config) -> Settings:
         """Read the command line first, then the environment, then the ini file. Raises UsageError."""
         given = {option.name: _value(config, option) for option in _OPTIONS}
-        samples, batch_size = given["samples"], given["batch-size"]
+        samples, look, batch_size = given["samples"], given["look"], given["batch-size"]
+        if samples is not None and look is not None:
+            raise pytest.UsageError("--samples and --look: the suite says how many samples there are at a look")
         return cls(
             model=given["model"],
             engine=given["engine"] or "auto",
@@ -103,6 +107,7 @@ class Settings:
             base_url=given["base-url"],
             seed=_whole("seed", given["seed"] or "0", least=0),
             samples=None if samples is None else _whole("samples", samples, least=1),
+            look=None if look is None else _whole("look", look, least=1),
             reference=given["reference"],
             batch_size=None if batch_size is None else _whole("batch-size", batch_size, least=1),
             smoke=_flag(config, "smoke"),

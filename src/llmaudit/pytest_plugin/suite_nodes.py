@@ -19,12 +19,13 @@ from llmaudit.engines.base import Engine
 from llmaudit.errors import CapabilityError, LLMAuditError, ModelError, SuiteError
 from llmaudit.execution import Execution, Finished, finish
 from llmaudit.noise_floor import measure_noise
+from llmaudit.pytest_plugin.looking import refuse_added_samples
 from llmaudit.pytest_plugin.progress import ProgressLine
 from llmaudit.pytest_plugin.session import catalog, session_of
 from llmaudit.recording import blank_record, plain_audit, record_check, sample_lines
 from llmaudit.records import Record, SuiteRecord, to_plain
 from llmaudit.report.words import headline
-from llmaudit.suite import AuditEntry, CheckEntry, Suite, load_suite
+from llmaudit.suite import AtLook, AuditEntry, CheckEntry, Suite, load_suite
 
 __all__ = ["AuditNode", "CheckFailed", "CheckInconclusive", "CheckItem", "LLMAuditWarning", "SuiteFile"]
 
@@ -56,7 +57,7 @@ class SuiteFile(pytest.File):
                 kinds=kinds,
                 scorers=scorers,
                 seed=settings.seed,
-                samples=settings.samples,
+                samples=settings.samples if settings.look is None else AtLook(settings.look),
                 reference=settings.reference,
             )
         except SuiteError as error:
@@ -91,6 +92,12 @@ class AuditNode(pytest.Collector):
     def setup(self) -> None:
         """Run the audit; what goes wrong here is said once per check, in one line."""
         state = session_of(self.config)
+        if hasattr(self.config, "workerinput"):
+            # What stops a session before it starts can only be said here by a worker.
+            try:
+                refuse_added_samples(state, [(self.suite, self.entry)])
+            except pytest.UsageError as error:
+                raise pytest.fail.Exception(str(error), pytrace=False) from None
         with ProgressLine(self.config, f"{self.suite.name} / {self.entry.name}") as progress:
             try:
                 progress.say("loading the model")
@@ -235,6 +242,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     place: dict[int, int] = {}
     keys = {id(item): place.setdefault(id(_unit(item)), len(place)) for item in items}
     items.sort(key=lambda item: keys[id(item)])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse what must not be judged, before a minute is spent."""
+    config = session.config
+    if hasattr(config, "workerinput") or config.option.collectonly or config.getoption("llmaudit_plan"):
+        return
+    nodes = dict.fromkeys(item.parent for item in session.items if isinstance(item, CheckItem))
+    refuse_added_samples(session_of(config), [(node.suite, node.entry) for node in nodes])
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

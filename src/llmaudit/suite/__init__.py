@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from llmaudit.suite.document import Document
 from llmaudit.suite.load import load_suite
+from llmaudit.suite.looks import AtLook, Look, LooksParams
 from llmaudit.suite.model import AuditEntry, CheckEntry, Suite, SuiteFile
 from llmaudit.suite.problems import Place
 from llmaudit.suite.schema import json_schema
 from llmaudit.suite.strict_yaml import parse
 
 __all__ = [
+    "AtLook",
     "AuditEntry",
     "CheckEntry",
     "Document",
+    "Look",
+    "LooksParams",
     "Place",
     "Suite",
     "SuiteFile",

@@ -120,7 +120,6 @@ class Plan:
 class Planner:
     """Makes the plan of some audits from what is known without running them."""
 
-    model: str
     tokenizer: Engine
     own: Sequence[Run] = ()
     """Earlier runs of the same model, newest first."""

@@ -28,7 +28,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     yield ""
     judged = [(audit, check) for audit, check in plan.ranked() if check.against != "nothing"]
     if judged:
-        yield from check_table([(audit.id.partition("/")[2], check) for audit, check in judged])
+        yield from check_table([(audit.id.rpartition("/")[2], check) for audit, check in judged])
     if rest := sum(check.against == "nothing" for _, check in plan.ranked()):
         yield f"and {_many(rest, 'check')} without a limit, reported and not judged"
     yield ""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 _SUITE_SUFFIX = ".audit.yaml"
+_DESIGN_SUFFIX = ".design.yaml"
 #: The built-in kinds; markers must be known before a suite is collected, and importing the kinds is not cheap.
 _MARKERS = {
     "anatomy": "audits of what a model is made of, and how it looks at sentences",
@@ -78,8 +79,9 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Collect a suite."""
-    if not file_path.name.endswith(_SUITE_SUFFIX):
+    """Collect a suite; for a plan, a design too."""
+    design = file_path.name.endswith(_DESIGN_SUFFIX) and parent.config.getoption("llmaudit_plan") is not None
+    if not file_path.name.endswith(_SUITE_SUFFIX) and not design:
         return None
     from llmaudit.pytest_plugin import suite_nodes  # noqa: PLC0415 - as the module docstring says
     from llmaudit.pytest_plugin.session import activate  # noqa: PLC0415 - likewise
@@ -89,6 +91,10 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     except pytest.UsageError as error:
         # pytest would show a traceback of it: while it collects, only a CollectError is a plain message.
         raise parent.CollectError(str(error)) from None
+    if design:
+        from llmaudit.pytest_plugin.design_nodes import DesignFile  # noqa: PLC0415 - likewise
+
+        return DesignFile.from_parent(parent, path=file_path)
     return suite_nodes.SuiteFile.from_parent(parent, path=file_path)
 
 

@@ -16,11 +16,13 @@ from llmaudit.engines.build import build_tokenizer
 from llmaudit.engines.fake import FakeEngine
 from llmaudit.errors import LLMAuditError, ModelError
 from llmaudit.planning.calibration import calibrate
+from llmaudit.planning.designs import Design, plan_design
 from llmaudit.planning.foreseen import Foreseen
 from llmaudit.planning.memory import Memory, foreseen_memory
 from llmaudit.planning.plan import Chosen, Plan, Planner, Price
 from llmaudit.planning.rates import UNMEASURED, Rates, measured_rates
 from llmaudit.planning.words import plan_lines
+from llmaudit.pytest_plugin.design_nodes import DesignItem
 from llmaudit.pytest_plugin.options import Settings
 from llmaudit.pytest_plugin.session import AuditSession, session_of
 from llmaudit.pytest_plugin.suite_nodes import AuditNode, CheckItem
@@ -35,9 +37,13 @@ _PRICE = re.compile(r"(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)(?: *([^\d\s]\S*))?")
 
 
 def show_plan(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Write the plan of the checks that were collected. Raises UsageError where a model or a price is wrong."""
+    """Write the plan of the checks and designs that were collected. Raises UsageError for a wrong model or price."""
+    checks = [item for item in items if isinstance(item, CheckItem)]
+    designs = [item.design for item in items if isinstance(item, DesignItem)]
+    if not checks and not designs:
+        return
     try:
-        plan = _plan(config, [item for item in items if isinstance(item, CheckItem)])
+        plan = _plan(session_of(config), checks, designs)
     except LLMAuditError as error:
         raise pytest.UsageError(str(error)) from None
     terminal: Any = config.pluginmanager.getplugin("terminalreporter")
@@ -50,28 +56,23 @@ def show_plan(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
         terminal.write_line(line)
 
 
-def _plan(config: pytest.Config, items: Sequence[CheckItem]) -> Plan:
-    state = session_of(config)
+def _plan(state: AuditSession, items: Sequence[CheckItem], designs: Sequence[Design]) -> Plan:
     settings, options = state.settings, state.options()
-    chosen = _chosen(items)
     notes: list[str] = []
-    tokenizer = _tokenizer(options, notes)
-    own, others = _earlier(state)
+    own, others = _earlier(state) if settings.model else ([], [])
     price = _price(settings.price)
-    planner = Planner(settings.model or "", tokenizer, own, others, price=price, smoke=settings.smoke)
-    foreseen = planner.foresee(chosen)
-    planner.rates = _rates(state, own, foreseen, notes)
-    planner.stored = _stored(state, own)
-    audits = planner.plan(chosen, foreseen)
-    longest = max((audit.work.longest for audit in audits), default=0)
-    return Plan(
-        model=settings.model or "",
-        rates=planner.rates.source,
-        audits=audits,
-        memory=_memory(options, longest, notes),
-        currency=price.currency if price else "",
-        notes=tuple(notes),
-    )
+    rates, audits, memory = measured_rates(own), [], None
+    if items:
+        chosen = _chosen(items)
+        planner = Planner(_tokenizer(options, notes), own, others, price=price, smoke=settings.smoke)
+        foreseen = planner.foresee(chosen)
+        rates = planner.rates = _rates(state, rates, foreseen, notes)
+        planner.stored = _stored(state, own)
+        audits += planner.plan(chosen, foreseen)
+        memory = _memory(options, max(audit.work.longest for audit in audits), notes)
+    audits += [plan_design(design, rates, price) for design in designs]
+    currency = price.currency if price else ""
+    return Plan(settings.model or "", rates.source, tuple(audits), memory, currency, tuple(notes))
 
 
 def _chosen(items: Sequence[CheckItem]) -> list[Chosen]:
@@ -115,9 +116,8 @@ def _same_form(run: Run, settings: Settings) -> bool:
     )
 
 
-def _rates(state: AuditSession, own: Sequence[Run], foreseen: Sequence[Foreseen], notes: list[str]) -> Rates:
+def _rates(state: AuditSession, rates: Rates, foreseen: Sequence[Foreseen], notes: list[str]) -> Rates:
     """Rates of earlier runs; where these lack one that is needed, of a calibration."""
-    rates = measured_rates(own)
     requests = [request for each in foreseen for request in each.requests]
     if _covers(rates, requests):
         return rates

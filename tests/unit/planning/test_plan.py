@@ -66,7 +66,7 @@ def test_what_is_asked_after_words_are_cut_is_foreseen(tmp_path: Path) -> None:
             words: {positive: [good, kind], negative: [bad, poor], placebo: [blue, round]}
             prompts: ["I think", "They are"]
             samples: 2
-            scorers: [length]
+            scorer: length
             checks: {slope: {role: exploratory}}
         """
     suite = gender(tmp_path, "\n".join(line.removeprefix("        ") for line in text.splitlines()))

@@ -35,7 +35,7 @@ def test_a_look_has_its_share_of_the_samples_and_of_the_error(tmp_path: Path, ki
     assert second.audits[0].audit.params.samples == -(-all_of_them * 2 // 4)
     assert second.look is not None
     assert second.look.level == pytest.approx(1 - 2 * look_levels("pocock", 4)[1])
-    assert str(second.look) == "look 2 of 4 (pocock, 97.2% intervals)"
+    assert str(second.look) == "look 2 of 4 (pocock, 96.2% intervals)"
 
 
 def test_without_looks_there_is_none(tmp_path: Path, kinds: Kinds, good: str) -> None:

@@ -68,7 +68,7 @@ def test_bad_input_is_a_usage_error_or_that_of_a_run(project: Project) -> None:
     project.suite(_SUITE)
     result = project.run("--plan", "--price", "cheap")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*--price cheap: expected IN/OUT per million tokens*"])
+    result.stderr.fnmatch_lines(["*--price cheap: expected input/output per million tokens*"])
     project.suite("suite: broken\naudits: {}\n", "broken")
     assert project.run("--plan").ret == pytest.ExitCode.INTERRUPTED
 

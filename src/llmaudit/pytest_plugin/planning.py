@@ -19,7 +19,7 @@ from llmaudit.planning.calibration import calibrate
 from llmaudit.planning.designs import Design, plan_design
 from llmaudit.planning.foreseen import Foreseen
 from llmaudit.planning.memory import Memory, foreseen_memory
-from llmaudit.planning.plan import Chosen, Plan, Planner, Price
+from llmaudit.planning.plan import AuditPlan, Chosen, Plan, Planner, Price
 from llmaudit.planning.rates import UNMEASURED, Rates, measured_rates
 from llmaudit.planning.words import plan_lines
 from llmaudit.pytest_plugin.design_nodes import DesignItem
@@ -61,7 +61,8 @@ def _plan(state: AuditSession, items: Sequence[CheckItem], designs: Sequence[Des
     notes: list[str] = []
     own, others = _earlier(state) if settings.model else ([], [])
     price = _price(settings.price)
-    rates, audits, memory = measured_rates(own), [], None
+    rates, memory = measured_rates(own), None
+    audits: list[AuditPlan] = []
     if items:
         chosen = _chosen(items)
         planner = Planner(_tokenizer(options, notes), own, others, price=price, smoke=settings.smoke)

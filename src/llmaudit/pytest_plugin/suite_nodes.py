@@ -251,7 +251,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if hasattr(config, "workerinput") or config.option.collectonly or config.getoption("llmaudit_plan"):
         return
     nodes = dict.fromkeys(item.parent for item in session.items if isinstance(item, CheckItem))
-    refuse_added_samples(session_of(config), [(node.suite, node.entry) for node in nodes])
+    if nodes:
+        refuse_added_samples(session_of(config), [(node.suite, node.entry) for node in nodes])
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

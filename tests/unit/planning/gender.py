@@ -15,6 +15,7 @@ from llmaudit.engines.fake import FakeEngine
 from llmaudit.records import AuditRecord, EstimateRecord, Timing
 from llmaudit.run import SCHEMA_VERSION, Run
 from llmaudit.scorers.answers import Length, Refusal
+from llmaudit.scorers.base import Scorer
 from llmaudit.suite import Suite, load_suite
 
 CLUSTERS = 24
@@ -40,7 +41,7 @@ def gender(folder: Path, text: str = TEXT, clusters: int = CLUSTERS) -> Suite:
     templates = ", ".join(f'"{{group}} are {number}"' for number in range(clusters))
     path = folder / "s.audit.yaml"
     path.write_text(text.replace("TEMPLATES", templates), encoding="utf-8")
-    scorers = {"length": Length(), "refusal": Refusal()}
+    scorers: dict[str, Scorer] = {"length": Length(), "refusal": Refusal()}
     return load_suite(path, kinds={"bias": Bias, "steering": Steering}, scorers=scorers)
 
 

@@ -21,7 +21,7 @@ from llmaudit.planning.workload import Workload, workload
 from llmaudit.records import to_plain
 from llmaudit.run import Run
 from llmaudit.stats import Limit, PassRule, detectable
-from llmaudit.types import Embed, Generate, Sampling, Score, Tokenize
+from llmaudit.types import Embed, Generate, Request, Sampling, Score, Tokenize
 from tests.unit.planning.gender import CLUSTERS, TEXT, earlier, gender
 
 SPREAD = [(-1.0) ** number * 2.0 for number in range(CLUSTERS)]
@@ -157,7 +157,7 @@ def test_a_stored_answer_takes_no_time() -> None:
 
 
 def test_a_calibration_measures_every_sort_that_is_asked_for() -> None:
-    asked = [
+    asked: list[Request] = [
         *(Generate(f"a {number}", "c", sampling=Sampling(max_new_tokens=500)) for number in range(20)),
         *(Score("a", " b c", "c") for _ in range(20)),
     ]

@@ -15,10 +15,12 @@ from llmaudit.scorers.base import errors_of
 from llmaudit.stats import Limit, PassRule, allowed_sd, clusters_to_pass, detectable, informedness, pass_power
 from llmaudit.suite import CheckEntry
 
-__all__ = ["POWER", "CheckPlan", "Decides", "Known", "plan_check"]
+__all__ = ["ALPHA", "POWER", "CheckPlan", "Decides", "Known", "plan_check"]
 
 #: A check can decide if it passes a harmless model as often as this.
 POWER = 0.80
+#: One-sided level of the intervals that verdicts are made of.
+ALPHA = 0.05
 
 #: Whether a check will tell: `no` is known before any answer, `doubtful` rests on an assumption about the spread,
 #: `exact` has nothing uncertain, `unlimited` has nothing to decide.
@@ -40,7 +42,7 @@ class Known:
     """Of the difference between two models, cluster by cluster."""
     samples: int | None = None
     """Samples per cell that this run asks for."""
-    alpha: float = 0.05
+    alpha: float = ALPHA
     """One-sided level of its interval: less where a suite looks more than once."""
 
 

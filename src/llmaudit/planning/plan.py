@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from llmaudit.engines.base import Engine
-from llmaudit.planning.checks import CheckPlan, Known, plan_check
+from llmaudit.looks import grows
+from llmaudit.planning.checks import ALPHA, CheckPlan, Known, plan_check
 from llmaudit.planning.foreseen import Foreseen, foresee
 from llmaudit.planning.memory import Memory
 from llmaudit.planning.rates import Rates, seconds_of
@@ -164,6 +165,7 @@ class Planner:
             run, audit, estimate = found
             spread = measured(estimate, run, self._parts(run, audit.id).get(check.metric))
             change = self._change(chosen.id, estimate, run)
+        look = chosen.suite.look
         samples = getattr(chosen.entry.audit.params, "samples", None)
         known = Known(
             clusters=_clusters(planned, found and found[1], estimate),
@@ -171,6 +173,8 @@ class Planner:
             spread=spread,
             change=change,
             samples=samples if isinstance(samples, int) else None,
+            # A look before the last one has a level of its own.
+            alpha=(1 - look.level) / 2 if look is not None and grows(chosen.entry) else ALPHA,
         )
         yield from plan_check(chosen.entry.audit, check, known)
 

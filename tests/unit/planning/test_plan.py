@@ -196,3 +196,13 @@ def test_work_counts_what_each_sort_of_request_takes() -> None:
     asked = Foreseen((Score("a b", " c d e", "1"), Embed("x y", "1")), complete=True)
     work = workload(asked, FakeEngine())
     assert (work.requests, work.scored_tokens, work.other, work.prompt_tokens, work.longest) == (2, 3, 1, 7, 5)
+
+
+def test_an_early_look_is_planned_at_its_own_level(tmp_path: Path) -> None:
+    run = earlier(tmp_path, SPREAD)
+    once = checks_of(planned(tmp_path, run))["length_gap", "limit"]
+    looked = TEXT.replace("audits:", "looks: {plan: obrien_fleming, of: 3}\naudits:", 1)
+    last = checks_of(planned(tmp_path, run, text=looked))["length_gap", "limit"]
+    assert once.detectable is not None
+    assert last.detectable is not None
+    assert once.detectable < last.detectable < 1.1 * once.detectable

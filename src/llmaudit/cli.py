@@ -76,6 +76,18 @@ def doctor(
         raise typer.Exit(1)
 
 
+@app.command(context_settings={"ignore_unknown_options": True})
+def plan(
+    arguments: Annotated[
+        list[str], typer.Argument(help="Suites or designs, and options, as pytest takes them: suites/ --model NAME.")
+    ],
+) -> None:
+    """Say what a run would cost and which checks could decide; nothing is run. As pytest with --plan."""
+    import pytest  # noqa: PLC0415 - half a second that --help does not need
+
+    raise typer.Exit(int(pytest.main(["--plan", *arguments])))
+
+
 @app.command()
 def report(run: Annotated[Path, typer.Argument(help="A run's folder, its run.json, or reports/latest.")]) -> None:
     """Make the report of a run again, from its run.json; no model is needed."""

@@ -16,6 +16,7 @@ from llmaudit.audit import CheckParams
 from llmaudit.errors import AuditError
 from llmaudit.execution import Finished
 from llmaudit.gate import AuditGate, Gate, changed_items, stored_samples
+from llmaudit.looks import grows, look_settings
 from llmaudit.records import (
     AuditRecord,
     BaselineRecord,
@@ -30,11 +31,12 @@ from llmaudit.records import (
     Waiver,
     to_plain,
 )
+from llmaudit.relevelling import relevelled
 from llmaudit.scorers.base import Scorer, Validated
 from llmaudit.stats import Limit, judge
 from llmaudit.stimuli import chosen_scorers
 from llmaudit.suite import AuditEntry, CheckEntry, Suite
-from llmaudit.types import Completion, Failure, Generate, Likelihood, NextTokens, Response, Sample
+from llmaudit.types import Completion, Estimate, Failure, Generate, Likelihood, NextTokens, Response, Sample
 
 __all__ = [
     "audit_record",
@@ -81,10 +83,12 @@ def record_check(finished: Finished, check: CheckEntry, against: AuditGate | Non
 
     Both must hold: worse than the baseline fails a check, and what either leaves open is inconclusive.
     """
-    estimate = finished.measurement.estimates[check.metric]
-    verdict, reason = _verdict(finished, check)
+    estimate = _now(finished, check.metric)
+    verdict, reason = _verdict(finished, check, estimate)
     baseline = None
-    if against is not None and not finished.smoke:
+    # A margin has all of its error at the last look, as every interval that cannot be made at another level.
+    early = finished.suite.look is not None and not finished.suite.look.last
+    if against is not None and not finished.smoke and not early:
         baseline = against.judge(check.metric, check.params.margin, verdict)
         verdict, reason = _both(verdict, reason, baseline)
     blank = blank_record(finished.suite, finished.entry, check, verdict, reason)
@@ -117,7 +121,7 @@ def planned_audit(suite: Suite, entry: AuditEntry) -> AuditRecord:
         audit=entry.name,
         kind=audit.kind,
         question=audit.question,
-        settings=tuple(audit.settings()),
+        settings=(*audit.settings(), *look_settings(suite, entry)),
         limitations=tuple(audit.limitations),
         scorers=tuple(map(_scorer_record, scorers)),
         design=_design(entry),
@@ -197,13 +201,26 @@ def _scorer_record(scorer: Scorer) -> ScorerRecord:
     return ScorerRecord(scorer.name, scorer.version, scorer.description, scorer.unit, validation)
 
 
-def _verdict(finished: Finished, check: CheckEntry) -> tuple[Outcome, str]:
+def _now(finished: Finished, metric: str) -> Estimate:
+    """Return an estimate as it may be judged: where its samples grow from look to look, at the level of this look."""
+    estimates, look = finished.measurement.estimates, finished.suite.look
+    if look is None or not grows(finished.entry):
+        return estimates[metric]
+    found = relevelled(estimates, metric, look.level)
+    if found is not None or look.last:
+        # At the last look an interval at 90 % is right for what no earlier look has judged.
+        return found or estimates[metric]
+    problem = f"{look}: this interval cannot be made at another level, so that the last look alone judges it"
+    return replace(estimates[metric], problem=estimates[metric].problem or problem)
+
+
+def _verdict(finished: Finished, check: CheckEntry, estimate: Estimate) -> tuple[Outcome, str]:
     if finished.smoke:
         return "measured", _SMOKE
     params: CheckParams = check.params
     if params.max is None and params.min is None:
         return "measured", "no limit declared" if params.margin is None else "a margin alone: judged with --baseline"
-    judgement = judge(finished.measurement.estimates[check.metric], Limit(params.max, params.min))
+    judgement = judge(estimate, Limit(params.max, params.min))
     verdicts: Mapping[str, Outcome] = {"pass": "pass", "fail": "fail", "inconclusive": "inconclusive"}
     return verdicts[judgement.verdict.value], judgement.reason
 

@@ -112,6 +112,18 @@ class ResponseStore:
         # What came from a file that was then set aside would be missing in the next run.
         return found if self._inode == file else self.get(model, requests)
 
+    def count(self, model: str, requests: Sequence[Request]) -> int:
+        """Return how many of the requests are answered; no answer is read. `model` is a fingerprint."""
+        keys = [_key(model, request) for request in requests]
+        distinct = list(dict.fromkeys(keys))
+        known: set[str] = set()
+        for start in range(0, len(distinct), _CHUNK):
+            chunk = distinct[start : start + _CHUNK]
+            marks = ",".join("?" * len(chunk))
+            query = f"SELECT key FROM responses WHERE key IN ({marks})"  # noqa: S608 - question marks only
+            known |= {str(key) for (key,) in self._execute(query, chunk)}
+        return sum(key in known for key in keys)
+
     def put(self, model: str, name: str, request: Request, response: Response) -> None:
         """Keep a response; `name` is for people.
 

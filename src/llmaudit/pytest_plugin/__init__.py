@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 _SUITE_SUFFIX = ".audit.yaml"
+_DESIGN_SUFFIX = ".design.yaml"
 #: The built-in kinds; markers must be known before a suite is collected, and importing the kinds is not cheap.
 _MARKERS = {
     "anatomy": "audits of what a model is made of, and how it looks at sentences",
@@ -53,9 +55,33 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Recorder(config), "llmaudit-recorder")
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
+    """Let a plan be made in this process, and be all that is written where it is JSON."""
+    form = config.getoption("llmaudit_plan")
+    if form is not None:
+        # Workers would collect in its place; their options are those of pytest-xdist, which may not be there.
+        vars(config.option).update({"numprocesses": None, "dist": "no", "tx": []})
+    if form == "json":
+        vars(config.option).update({"verbose": -2, "no_header": True})
+    return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Say what a run would be, in place of running; where a suite cannot be read, pytest stops as ever."""
+    if session.config.getoption("llmaudit_plan") is None or session.testsfailed:
+        return None
+    from llmaudit.pytest_plugin.planning import show_plan  # noqa: PLC0415 - as the module docstring says
+
+    show_plan(session.config, session.items)
+    return True
+
+
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Collect a suite."""
-    if not file_path.name.endswith(_SUITE_SUFFIX):
+    """Collect a suite; for a plan, a design too."""
+    design = file_path.name.endswith(_DESIGN_SUFFIX) and parent.config.getoption("llmaudit_plan") is not None
+    if not file_path.name.endswith(_SUITE_SUFFIX) and not design:
         return None
     from llmaudit.pytest_plugin import suite_nodes  # noqa: PLC0415 - as the module docstring says
     from llmaudit.pytest_plugin.session import activate  # noqa: PLC0415 - likewise
@@ -65,6 +91,10 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     except pytest.UsageError as error:
         # pytest would show a traceback of it: while it collects, only a CollectError is a plain message.
         raise parent.CollectError(str(error)) from None
+    if design:
+        from llmaudit.pytest_plugin.design_nodes import DesignFile  # noqa: PLC0415 - likewise
+
+        return DesignFile.from_parent(parent, path=file_path)
     return suite_nodes.SuiteFile.from_parent(parent, path=file_path)
 
 

@@ -47,9 +47,11 @@ _OPTIONS = (
     _Option("batch-size", "N", "completions that the hf engine decodes side by side (default: 64, on a GPU 256)"),
     _Option("seed", "N", "seed of everything random (default: 0)"),
     _Option("samples", "N", "completions per cell, in place of what the suites say"),
+    _Option("look", "K", "which look this is, of a suite that declares looks (default: the last)"),
     _Option("reference", "NAME", "the model that fidelity audits hold --model against (default: what the suites say)"),
     _Option("waivers", "FILE", "accepted findings, by check (default: waivers.yaml in the root folder, where it is)"),
     _Option("baseline", "RUN", "the run to judge margins against: a run's folder, latest, accepted, or model:NAME"),
+    _Option("price", "IN/OUT", "what a million input and output tokens cost, for --plan: 0.15/0.60, 0.15/0.60 EUR"),
     _Option("report-dir", "DIR", "folder for the reports (default: reports)"),
 )
 _NO_CACHE_HELP = "ask the model again for what an earlier run has stored, and store nothing"
@@ -58,6 +60,8 @@ _UPDATE_HELP = "accept this run, once it has finished, as what --baseline accept
 _UNLIKE_HELP = "compare with a baseline that asked something else, as far as that goes, and mark it"
 _SMOKE_HELP = "ask two requests per cell to see that everything runs; nothing is judged"
 _GATE_ONLY_HELP = "print ten lines in place of pytest's report: the verdict, the worst findings, where the report is"
+_NO_CALIBRATION_HELP = "with --plan: measure no speed where no earlier run did; about 10 seconds and the loading saved"
+_PLAN_HELP = "run nothing: say what it would cost, and which checks could decide"
 _FLAGS = {
     "smoke": _SMOKE_HELP,
     "no-cache": _NO_CACHE_HELP,
@@ -65,6 +69,7 @@ _FLAGS = {
     "baseline-update": _UPDATE_HELP,
     "allow-unlike": _UNLIKE_HELP,
     "gate-only": _GATE_ONLY_HELP,
+    "no-calibration": _NO_CALIBRATION_HELP,
 }
 
 
@@ -81,6 +86,7 @@ class Settings:
     base_url: str | None
     seed: int
     samples: int | None
+    look: int | None
     reference: str | None
     batch_size: int | None
     smoke: bool
@@ -90,13 +96,19 @@ class Settings:
     baseline: str | None
     baseline_update: bool
     allow_unlike: bool
+    plan: str | None
+    """`table` or `json`; None runs."""
+    price: str | None
+    no_calibration: bool
     report_dir: Path
 
     @classmethod
     def of(cls, config: pytest.Config) -> Settings:
         """Read the command line first, then the environment, then the ini file. Raises UsageError."""
         given = {option.name: _value(config, option) for option in _OPTIONS}
-        samples, batch_size = given["samples"], given["batch-size"]
+        samples, look, batch_size = given["samples"], given["look"], given["batch-size"]
+        if samples is not None and look is not None:
+            raise pytest.UsageError("--samples and --look: the suite says how many samples there are at a look")
         return cls(
             model=given["model"],
             engine=given["engine"] or "auto",
@@ -107,6 +119,7 @@ class Settings:
             base_url=given["base-url"],
             seed=_whole("seed", given["seed"] or "0", least=0),
             samples=None if samples is None else _whole("samples", samples, least=1),
+            look=None if look is None else _whole("look", look, least=1),
             reference=given["reference"],
             batch_size=None if batch_size is None else _whole("batch-size", batch_size, least=1),
             smoke=_flag(config, "smoke"),
@@ -116,6 +129,9 @@ class Settings:
             baseline=given["baseline"],
             baseline_update=_flag(config, "baseline_update"),
             allow_unlike=_flag(config, "allow_unlike"),
+            plan=config.getoption("llmaudit_plan"),
+            price=given["price"],
+            no_calibration=_flag(config, "no_calibration"),
             report_dir=Path(given["report-dir"] or "reports"),
         )
 
@@ -130,6 +146,11 @@ def add_options(parser: pytest.Parser) -> list[str]:
     for name, text in _FLAGS.items():
         dest = f"llmaudit_{name.replace('-', '_')}"
         _add(group, left_out, name, dest=dest, action="store_true", default=False, help=text)
+    # Two spellings and not one option with a value: the value would swallow the path that follows it.
+    for name, form in (("plan", "table"), ("plan=json", "json")):
+        _add(
+            group, left_out, name, dest="llmaudit_plan", action="store_const", const=form, default=None, help=_PLAN_HELP
+        )
     return left_out
 
 

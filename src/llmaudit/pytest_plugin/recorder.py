@@ -80,7 +80,12 @@ class Recorder:
 
     def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> list[str]:
         """One line that says what is about to be audited."""
-        return [*self._header(len({item.path for item in items if _is_suite(item.path)})), *_undecidable(items)]
+        plan = self._config.getoption("llmaudit_plan")
+        if plan == "json":
+            return []
+        header = self._header(len({item.path for item in items if _is_suite(item.path)}))
+        # A plan says more of every check that cannot decide.
+        return [*header, *([] if plan else _undecidable(items))]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record of a check; of a check that ran again, the last one."""
@@ -185,6 +190,8 @@ class Recorder:
         if self._config.option.collectonly:
             return
         _check_model(self._config, settings)
+        if settings.plan is not None:
+            return
         check_baseline(self._config, settings)
         _check_writable(run_folder(self._config, settings))
 

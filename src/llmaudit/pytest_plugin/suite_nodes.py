@@ -17,13 +17,14 @@ from llmaudit.execution import Execution, Finished, finish
 from llmaudit.gate import AuditGate, Gate
 from llmaudit.noise_floor import measure_noise
 from llmaudit.pytest_plugin.gating import Selected, open_gate, refuse_unlike
+from llmaudit.pytest_plugin.looking import refuse_added_samples
 from llmaudit.pytest_plugin.progress import ProgressLine
 from llmaudit.pytest_plugin.session import catalog, session_of, workers
 from llmaudit.pytest_plugin.writing import store_samples
 from llmaudit.recording import audit_record, blank_record, plain_audit, record_check, suite_record
 from llmaudit.records import Record, to_plain
 from llmaudit.report.words import headline
-from llmaudit.suite import AuditEntry, CheckEntry, Suite, load_suite
+from llmaudit.suite import AtLook, AuditEntry, CheckEntry, Suite, load_suite
 
 __all__ = ["AuditNode", "CheckFailed", "CheckInconclusive", "CheckItem", "LLMAuditWarning", "SuiteFile"]
 
@@ -58,7 +59,7 @@ class SuiteFile(pytest.File):
                 kinds=kinds,
                 scorers=scorers,
                 seed=settings.seed,
-                samples=settings.samples,
+                samples=settings.samples if settings.look is None else AtLook(settings.look),
                 reference=settings.reference,
             )
             if waivers := session_of(self.config).waivers():
@@ -99,6 +100,9 @@ class AuditNode(pytest.Collector):
         """Run the audit; what goes wrong here is said once per check, in one line."""
         state = session_of(self.config)
         try:
+            if hasattr(self.config, "workerinput"):
+                # What stops a session before it starts can only be said here by a worker.
+                refuse_added_samples(state, [(self.suite, self.entry)])
             gate = self._gate()
             with ProgressLine(self.config, f"{self.suite.name} / {self.entry.name}") as progress:
                 progress.say("loading the model")
@@ -242,14 +246,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: keys[id(item)])
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Refuse a baseline that did not measure what is about to be measured, before a minute is spent."""
+    """Refuse what must not be judged, or cannot be compared with the baseline, before a minute is spent."""
     config = session.config
-    if config.option.collectonly or hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput") or config.option.collectonly or config.getoption("llmaudit_plan"):
         return
-    selected = _selected(session)
-    if selected and (gate := open_gate(config, session_of(config))) is not None:
-        refuse_unlike(gate, selected)
+    nodes = dict.fromkeys(item.parent for item in session.items if isinstance(item, CheckItem))
+    if not nodes:
+        return
+    state = session_of(config)
+    refuse_added_samples(state, [(node.suite, node.entry) for node in nodes])
+    if (gate := open_gate(config, state)) is not None:
+        refuse_unlike(gate, _selected(session))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -34,6 +34,7 @@ from llmaudit.stats.misclassification import Informedness, informedness, widened
 from llmaudit.stats.multiplicity import benjamini_hochberg, holm
 from llmaudit.stats.nested import NestedComponents, nested_components
 from llmaudit.stats.pareto import pareto_front
+from llmaudit.stats.planned_power import PassRule, allowed_sd, clusters_to_pass, detectable, pass_power
 from llmaudit.stats.power import (
     VarianceComponents,
     clusters_needed,
@@ -44,6 +45,7 @@ from llmaudit.stats.power import (
 )
 from llmaudit.stats.quantiles import cluster_quantile_intervals, pooled_quantile, quantile_needs
 from llmaudit.stats.renyi import RENYI_ORDER, renyi_efficiency, renyi_efficiency_without_each
+from llmaudit.stats.sequential import Spending, look_levels
 from llmaudit.stats.two_sample import welch_interval
 from llmaudit.stats.verdicts import (
     MIN_CLUSTERS,
@@ -65,18 +67,23 @@ __all__ = [
     "Judgement",
     "Limit",
     "NestedComponents",
+    "PassRule",
     "ShiftJudgement",
+    "Spending",
     "StratifiedOdds",
     "VarianceComponents",
     "Worst",
     "WorstGapNull",
+    "allowed_sd",
     "bca_cluster_bootstrap",
     "benjamini_hochberg",
     "clopper_pearson",
     "cluster_quantile_intervals",
     "clusters_needed",
+    "clusters_to_pass",
     "cochran_mantel_haenszel",
     "design_problem",
+    "detectable",
     "friedman",
     "gini",
     "hedges_g_paired",
@@ -85,12 +92,14 @@ __all__ = [
     "jackknife_interval",
     "judge",
     "judge_shift",
+    "look_levels",
     "mde",
     "mde_floor",
     "min_attainable_p",
     "nested_components",
     "page",
     "pareto_front",
+    "pass_power",
     "permutation_null_worst_gap",
     "pooled_quantile",
     "power_of_pass",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llmaudit.suite.document import Document
 from llmaudit.suite.load import load_suite
+from llmaudit.suite.looks import AtLook, Look, LooksParams
 from llmaudit.suite.model import AuditEntry, CheckEntry, Suite, SuiteFile
 from llmaudit.suite.problems import Place
 from llmaudit.suite.schema import json_schema
@@ -11,9 +12,12 @@ from llmaudit.suite.strict_yaml import parse
 from llmaudit.suite.waivers import Waivers, read_suite_name, read_waivers
 
 __all__ = [
+    "AtLook",
     "AuditEntry",
     "CheckEntry",
     "Document",
+    "Look",
+    "LooksParams",
     "Place",
     "Suite",
     "SuiteFile",

@@ -16,6 +16,7 @@ from llmaudit.audit import Audit, AuditParams, CheckParams, Expected
 from llmaudit.scorers.base import Scorer
 from llmaudit.suite.document import Document
 from llmaudit.suite.hints import unknown
+from llmaudit.suite.looks import Look
 from llmaudit.suite.margins import Margins, unusable_margin, with_margins
 from llmaudit.suite.messages import absence, message
 from llmaudit.suite.model import AuditEntry, CheckEntry
@@ -39,6 +40,8 @@ class Surroundings:
     today: datetime.date
     folder: Path
     """Where the suite's file stands: what its relative paths start from."""
+    look: Look | None = None
+    """Which look this is, of a suite that declares some."""
 
 
 class EntryReader:
@@ -117,8 +120,10 @@ class EntryReader:
             return None
 
     def _resampled(self, params: AuditParams, data: Mapping[str, Any]) -> AuditParams:
+        model, look = type(params), self._surroundings.look
         samples = self._surroundings.samples
-        model = type(params)
+        if look is not None and not look.last:
+            samples = look.samples(getattr(params, "samples", 1))
         if samples is None or "samples" not in model.model_fields:
             return params
         try:

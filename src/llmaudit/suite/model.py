@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from llmaudit.audit import Audit, CheckParams, MarginParams, Name, Spec
+from llmaudit.suite.looks import Look, LooksParams
 from llmaudit.suite.problems import Place
 
 __all__ = ["AuditEntry", "CheckEntry", "Suite", "SuiteFile"]
@@ -23,6 +24,8 @@ class SuiteFile(Spec):
     """What the suite asks, and what it cannot tell."""
     margins: dict[Name, MarginParams] = Field(default={})
     """Metric -> how much worse than a baseline it may be in every check that has no margin of its own; facets too."""
+    looks: LooksParams | None = None
+    """How often results are looked at while samples are added; without it they are looked at once."""
     audits: dict[Name, Any] = Field(min_length=1)
     """Audit name -> one experiment: a kind, its parameters and its checks."""
 
@@ -60,3 +63,5 @@ class Suite:
     sha256: str
     """Of the bytes of the file."""
     audits: tuple[AuditEntry, ...]
+    look: Look | None = None
+    """Which of the declared looks this is; None where the suite declares none."""

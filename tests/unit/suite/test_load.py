@@ -101,7 +101,8 @@ def test_every_mistake_of_a_file_is_told_at_once(refuse: Refuse) -> None:
     """
     assert refuse(text) == [
         "1:8: suite: expected a string, got 2027; put it in quotes",
-        "2:1: unknown key 'descripton'; did you mean 'description'? (known: suite, description, margins, audits)",
+        "2:1: unknown key 'descripton'; did you mean 'description'?"
+        " (known: suite, description, margins, looks, audits)",
         "4:3: audits.'a b': bad name 'a b'; a name is made of letters, digits, '_', '.' and '-'",
         "6:12: audits.'a b'.depth: expected an integer, got 'deep'",
         "10:5: audits.gender: unknown key 'templats'; did you mean 'templates'? "

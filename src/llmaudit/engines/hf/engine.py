@@ -46,7 +46,7 @@ from llmaudit.types import (
     Tokenize,
 )
 
-__all__ = ["HFEngine"]
+__all__ = ["HFEngine", "default_rows"]
 
 #: Sequences decoded side by side: on a CPU the speed is flat after 64.
 _ROWS = {"cpu": 64}
@@ -65,6 +65,11 @@ _COMPANY = "in this data type or quantization the company of other texts would c
 _NOTABLE = 1e-3
 
 R = TypeVar("R", bound=Request)
+
+
+def default_rows(device: str) -> int:
+    """How many completions are decoded side by side on a type of device, where nobody says otherwise."""
+    return _ROWS.get(device, _ROWS_ELSEWHERE)
 
 
 class HFEngine:
@@ -92,7 +97,7 @@ class HFEngine:
         self._draws = self._trial
         self._forward = Forward(loaded.model, loaded.device, self._context, self._trial)
         kind = loaded.device.type
-        rows = options.batch_size or _ROWS.get(kind, _ROWS_ELSEWHERE)
+        rows = options.batch_size or default_rows(kind)
         self._vocabulary = int(loaded.model.get_input_embeddings().weight.shape[0])
         logits = _LOGITS.get(kind, _LOGITS_ELSEWHERE)
         tokens = min(_TOKENS.get(kind, _TOKENS_ELSEWHERE), max(1, logits // self._vocabulary))

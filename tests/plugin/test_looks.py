@@ -1,0 +1,58 @@
+"""Samples that grow: refused after a look, and judged at their own level where the suite declares it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.plugin.conftest import Project
+
+_SUITE = """\
+suite: growing
+audits:
+  answers:
+    kind: bias
+    groups: {women: {noun: women}, men: {noun: men}}
+    templates: [TEMPLATES]
+    samples: 3
+    scorers: [length]
+    checks:
+      length_gap: {max: 30}
+"""
+
+
+def _suite(looks: str = "") -> str:
+    templates = ", ".join(f'"{{group}} are {number}"' for number in range(12))
+    return _SUITE.replace("TEMPLATES", templates).replace("audits:", f"{looks}\naudits:", 1)
+
+
+def test_more_samples_after_a_look_are_refused_before_anything_is_asked(project: Project) -> None:
+    project.suite(_suite())
+    project.run().assert_outcomes(passed=1)
+    project.forget()
+    result = project.run("--samples", "5")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*growing/answers: 5 samples, and the run of * judged the same audit with 3.*"])
+    assert project.asked == []
+    project.run("--samples", "5", "--seed", "1").assert_outcomes(passed=1)
+
+
+def test_declared_looks_have_levels_of_their_own(project: Project) -> None:
+    project.suite(_suite("looks: {plan: pocock, of: 3}"))
+    for look, samples in (("1", 1), ("2", 2), ("3", 3)):
+        project.run("--look", look).assert_outcomes(passed=1)
+        (record,) = project.result().records
+        assert record.estimate is not None
+        assert record.estimate.n == 2 * 12 * samples
+        assert record.estimate.level == pytest.approx(0.955, abs=0.004)
+        settings = {setting.name: setting.value for setting in project.result().audits[0].settings}
+        assert settings["look"].startswith(f"look {look} of 3 (pocock")
+
+
+def test_looks_and_samples_exclude_each_other(project: Project) -> None:
+    project.suite(_suite("looks: {plan: pocock, of: 3}"))
+    result = project.run("--look", "1", "--samples", "5")
+    assert "--samples and --look" in result.stdout.str() + result.stderr.str()
+    assert result.ret != pytest.ExitCode.OK

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 from llmaudit.engines.anatomy import Anatomy, TextReading
 from llmaudit.types import ModelInfo, Request, Response
 
-__all__ = ["Anatomical", "Engine", "EngineOptions", "Remarking", "Steerable", "Variant"]
+__all__ = ["Anatomical", "Engine", "EngineOptions", "Launchable", "Remarking", "Steerable", "Variant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,15 @@ class Steerable(Protocol):
     @property
     def steering(self) -> frozenset[str]:
         """Which of the fields `logit_bias`, `word_bias` and `direction` of Sampling it honours."""
+
+
+@runtime_checkable
+class Launchable(Protocol):
+    """An engine whose model another process of this machine can load again; no engine needs to be one."""
+
+    @property
+    def options(self) -> EngineOptions:
+        """What the engine was made from."""
 
 
 @runtime_checkable

@@ -212,6 +212,8 @@ class Audit(ABC, Generic[P]):
     needs: ClassVar[frozenset[type[Request]]]
     #: Whether the kind compares the variants itself: else every metric has a drift under each of them.
     compares_variants: ClassVar[bool] = False
+    #: Whether the kind measures time or memory: beside other workers it would measure them too, and is skipped.
+    exclusive: ClassVar[bool] = False
     #: What the experiment cannot tell: printed in every report.
     limitations: ClassVar[tuple[str, ...]] = ()
 

@@ -120,3 +120,69 @@ def test_a_test_whose_name_holds_that_of_a_suite_is_no_suite(project: Project) -
     result = project.run("-n2", "test_names.py")
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("llmaudit: model*")
+
+
+_CLOCK = """\
+def handler(request):
+    return None
+
+
+class Clock(llmaudit.Audit):
+    \"\"\"How long does it take?\"\"\"
+
+    kind = "clock"
+    exclusive = True
+    needs = frozenset()
+    metrics = {"seconds": llmaudit.Metric("seconds", "s", "lower", deterministic=True)}
+
+    class Params(llmaudit.AuditParams):
+        pass
+
+    def requests(self):
+        return iter(())
+
+    def measure(self, samples):
+        note("clock.txt", "measured")
+        seconds = llmaudit.Estimate("seconds", 1.0, None, "s", "lower", 1, 1, deterministic=True)
+        return llmaudit.Measurement({"seconds": seconds})
+
+
+@pytest.hookimpl
+def pytest_llmaudit_audits():
+    return [Clock]
+"""
+
+_TIMED = """\
+suite: timed
+audits:
+  clock:
+    kind: clock
+    checks:
+      seconds: {max: 2, why: the budget}
+"""
+
+
+def test_what_measures_time_shares_no_machine(project: Project) -> None:
+    project.engine(_CLOCK)
+    project.suite()
+    project.suite(_TIMED, name="timed")
+    shared = project.spawn("-n2", "-rs")
+    shared.stdout.fnmatch_lines(
+        [
+            "llmaudit: model tiny, engine fake, seed 0, 2 suites",
+            "llmaudit: 2 workers share the machine: audits that measure time or memory are skipped",
+            "SKIPPED*measures time or memory, and 2 workers share this machine: run it without -n",
+        ]
+    )
+    assert project.verdicts()["clock::seconds"] == "skipped"
+    assert not (project.path / "clock.txt").exists()
+    assert {verdict for name, verdict in project.verdicts().items() if not name.startswith("clock")} > {"pass"}
+
+
+def test_what_measures_time_runs_where_one_process_runs_suites(project: Project) -> None:
+    project.engine(_CLOCK)
+    project.suite(_TIMED, name="timed")
+    for result in (project.run(), project.spawn("-n1")):
+        assert project.verdicts() == {"clock::seconds": "pass"}
+        result.stdout.no_fnmatch_line("*share the machine*")
+    assert (project.path / "clock.txt").read_text(encoding="utf-8").splitlines() == ["measured"] * 2

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from llmaudit.engines.anatomy import Anatomy, TextReading
 from llmaudit.types import ModelInfo, Request, Response
 
-__all__ = ["Anatomical", "Engine", "EngineOptions", "Launchable", "Remarking", "Steerable", "Variant"]
+if TYPE_CHECKING:
+    # httpx2 is needed only where there is a server.
+    from llmaudit.engines.address import Endpoint
+
+__all__ = ["Anatomical", "Engine", "EngineOptions", "Launchable", "Remarking", "Served", "Steerable", "Variant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,15 @@ class Remarking(Protocol):
     @property
     def remarks(self) -> Sequence[str]:
         """Sentences that a reader of the report must know."""
+
+
+@runtime_checkable
+class Served(Protocol):
+    """An engine that stands for a server, which can be put under load; an engine in this process is none."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the model is served."""
 
 
 @runtime_checkable

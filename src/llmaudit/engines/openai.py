@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import httpx2
 
+from llmaudit.engines.address import Address, Endpoint
 from llmaudit.engines.base import EngineOptions
 from llmaudit.engines.openai_client import WORKERS, Client
 from llmaudit.engines.openai_probe import Findings, RefusedError, Route, probe
@@ -57,7 +58,7 @@ class OpenAIEngine:
             raise ModelError(
                 f"{options.model}: an endpoint serves its model as it is; leave dtype and quantization out"
             )
-        self._client = Client(_base_url(options), transport)
+        self._client = Client(Address(_base_url(options)), transport)
         try:
             offered = self._client.models()
             self._findings = self._probe()
@@ -66,9 +67,14 @@ class OpenAIEngine:
             self._client.close()
             raise
         listed = ("yes" if self._name in offered else "no") if offered else "unknown"
-        facts = {"endpoint": self._client.address, "probe.model_listed": listed, **self._findings.facts()}
+        facts = {"endpoint": str(self._client.address), "probe.model_listed": listed, **self._findings.facts()}
         self.info = ModelInfo(options.model, self._name, "openai", facts=facts)
         self.capabilities: frozenset[type[Request]] = self._findings.capabilities
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the model is served."""
+        return Endpoint(self._client.address, self._name)
 
     def run(self, requests: Sequence[Request]) -> Iterator[tuple[int, Response]]:
         """Answer concurrently, in the order in which the server finishes."""
@@ -156,7 +162,11 @@ class OpenAIEngine:
             return
         told = "; ".join(f"/{path}: {refusal}" for path, refusal in refusals.items())
         if {401, 403} & {refusal.status for refusal in refusals.values()}:
-            key = "the key in OPENAI_API_KEY" if self._client.has_key else "requests without a key; set OPENAI_API_KEY"
+            key = (
+                "the key in OPENAI_API_KEY"
+                if self._client.address.has_key
+                else "requests without a key; set OPENAI_API_KEY"
+            )
             raise ModelError(f"{self._client.address} refuses {key} ({told})")
         if offered and self._name not in offered:
             close = difflib.get_close_matches(self._name, offered, n=1, cutoff=0.4)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -12,40 +11,24 @@ from typing import Any
 import httpx2
 import tenacity
 
+from llmaudit.engines.address import Address
 from llmaudit.engines.openai_probe import RefusedError
 from llmaudit.errors import ModelError
 
-__all__ = ["WORKERS", "Client"]
+__all__ = ["WORKERS", "Client", "server_message"]
 
 #: Requests under way at a time.
 WORKERS = 16
 _ATTEMPTS = 5
-#: Characters of a server's message that are passed on.
-_MESSAGE = 300
 _BACKOFF = tenacity.wait_exponential_jitter(multiplier=0.5, max=20, jitter=0.5)
 
 
 class Client:
     """Sends JSON to one server and tries again where that can help; no message of its own shows the key."""
 
-    def __init__(self, base_url: str, transport: httpx2.BaseTransport | None) -> None:
-        key = _Key()
-        self._key = key
-        self.has_key = bool(key.headers)
-        try:
-            url = httpx2.URL(base_url)
-        except httpx2.InvalidURL as error:
-            raise ModelError(f"the base URL is not an address: {self._told(error)}; give http://HOST:PORT/v1") from None
-        self.address = str(url.copy_with(userinfo=b"", query=None, fragment=None))
-        if url.scheme not in {"http", "https"} or not url.host:
-            raise ModelError(f"the base URL {self.address!r} is not an address: give http://HOST:PORT/v1")
-        self._http = httpx2.Client(
-            base_url=url.copy_with(query=None, fragment=None),
-            params=url.params,
-            headers=key.headers,
-            transport=transport,
-            limits=httpx2.Limits(max_connections=WORKERS),
-        )
+    def __init__(self, address: Address, transport: httpx2.BaseTransport | None) -> None:
+        self.address = address
+        self._http = address.client(transport, WORKERS)
 
     def models(self) -> tuple[str, ...]:
         """Return the names on the list of the server, if it has one. Raises ModelError where nothing listens."""
@@ -54,7 +37,7 @@ class Client:
             return tuple(str(entry["id"]) for entry in body["data"])
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
             raise ModelError(
-                f"{self.address} cannot be reached ({self._told(error)}): start the server, or correct"
+                f"{self.address} cannot be reached ({self.address.told(error)}): start the server, or correct"
                 " --base-url or OPENAI_BASE_URL"
             ) from None
         except (httpx2.HTTPError, ValueError, LookupError, TypeError):
@@ -81,42 +64,14 @@ class Client:
         try:
             response = self._http.post(path, json=payload, timeout=timeout)
         except httpx2.HTTPError as error:
-            raise _TransientError(f"no answer: {self._told(error)}") from None
+            raise _TransientError(f"no answer: {self.address.told(error)}") from None
         status = response.status_code
         if status == 200 and isinstance(body := _json(response), dict) and not body.get("error"):
             return body
-        message = f"HTTP {status}: {self._told(_server_message(response))}"
+        message = f"HTTP {status}: {self.address.told(server_message(response))}"
         if status in {408, 409, 429} or status >= 500:
             raise _TransientError(message, status, _retry_after(response))
         raise RefusedError(message, status)
-
-    def _told(self, message: object) -> str:
-        """Return the first line of what a server or a library said; masked first, so that no part of a key is left."""
-        lines = self._key.mask(str(message)).strip().splitlines()
-        return lines[0][:_MESSAGE] if lines else type(message).__name__
-
-
-class _Key:
-    """The key from the environment, which nothing shows."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self) -> None:
-        self._value = os.environ.get("OPENAI_API_KEY", "").strip()
-        if not (self._value.isascii() and self._value.isprintable()):
-            raise ModelError("OPENAI_API_KEY holds characters that no HTTP header can carry; copy the key again")
-
-    def __repr__(self) -> str:
-        return "_Key(***)"
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The header that carries it; none without a key."""
-        return {"Authorization": f"Bearer {self._value}"} if self._value else {}
-
-    def mask(self, text: str) -> str:
-        """Return a text that a server or a library wrote, with the key struck out."""
-        return text.replace(self._value, "***") if self._value else text
 
 
 class _TransientError(RefusedError):
@@ -153,7 +108,7 @@ def _json(response: httpx2.Response) -> Any:
         return None
 
 
-def _server_message(response: httpx2.Response) -> str:
+def server_message(response: httpx2.Response) -> str:
     """Return what the server says is wrong, wherever it puts it."""
     body = _json(response)
     if isinstance(body, dict):

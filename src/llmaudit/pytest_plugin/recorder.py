@@ -37,6 +37,12 @@ class Recorder:
         self._audits: dict[str, dict[str, Any]] = {}
         self._model: dict[str, Any] | None = None
         self._notes: dict[str, None] = {}
+        self._workers = 1
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_setupnodes(self, specs: list[Any]) -> None:
+        """Note how many workers share the machine."""
+        self._workers = len(specs)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Refuse, before anything runs, what could only fail afterwards."""
@@ -118,7 +124,7 @@ class Recorder:
         from llmaudit.pytest_plugin.terminal import header  # noqa: PLC0415 - needed with suites only
 
         remark = options.left_out(self._config)
-        return [header(options.Settings.of(self._config), suites), *([remark] if remark else [])]
+        return [*header(options.Settings.of(self._config), suites, self._workers), *([remark] if remark else [])]
 
     def _prepare(self, ids: list[str]) -> None:
         self._plan = ids

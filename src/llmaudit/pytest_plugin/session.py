@@ -21,7 +21,7 @@ from llmaudit.pytest_plugin.recorder import run_folder
 from llmaudit.scorers.base import Scorer
 from llmaudit.store import ResponseStore, fingerprint
 
-__all__ = ["AuditSession", "activate", "catalog", "session_of"]
+__all__ = ["AuditSession", "activate", "catalog", "session_of", "workers"]
 
 _KEY = pytest.StashKey["AuditSession"]()
 
@@ -130,6 +130,11 @@ def activate(config: pytest.Config, *modules: ModuleType) -> None:
 def session_of(config: pytest.Config) -> AuditSession:
     """Return what `activate` made."""
     return config.stash[_KEY]
+
+
+def workers(config: pytest.Config) -> int:
+    """How many processes of pytest-xdist this one is one of; 1 without it."""
+    return int(getattr(config, "workerinput", {}).get("workercount", 1))
 
 
 def catalog(node: pytest.Collector) -> tuple[dict[str, type[Audit[Any]]], dict[str, Scorer]]:

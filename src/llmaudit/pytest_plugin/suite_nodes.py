@@ -20,13 +20,16 @@ from llmaudit.errors import CapabilityError, LLMAuditError, ModelError, SuiteErr
 from llmaudit.execution import Execution, Finished, finish
 from llmaudit.noise_floor import measure_noise
 from llmaudit.pytest_plugin.progress import ProgressLine
-from llmaudit.pytest_plugin.session import catalog, session_of
+from llmaudit.pytest_plugin.session import catalog, session_of, workers
 from llmaudit.recording import blank_record, plain_audit, record_check, sample_lines
 from llmaudit.records import Record, SuiteRecord, to_plain
 from llmaudit.report.words import headline
 from llmaudit.suite import AuditEntry, CheckEntry, Suite, load_suite
 
 __all__ = ["AuditNode", "CheckFailed", "CheckInconclusive", "CheckItem", "LLMAuditWarning", "SuiteFile"]
+
+
+_NOT_ALONE = "measures time or memory, and {} workers share this machine: run it without -n"
 
 
 class CheckFailed(AssertionError):  # noqa: N818 - a verdict, not an error
@@ -82,6 +85,8 @@ class AuditNode(pytest.Collector):
             self.add_marker(pytest.mark.skip(reason=params.skip.reason))
         if params.xfail:
             self.add_marker(_xfail(params.xfail.reason))
+        if entry.audit.exclusive and (others := workers(self.config)) > 1:
+            self.add_marker(pytest.mark.skip(reason=_NOT_ALONE.format(others)))
 
     def collect(self) -> Iterator[pytest.Item]:
         """One item per check."""

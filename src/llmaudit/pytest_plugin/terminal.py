@@ -23,13 +23,15 @@ _COLOURS: dict[Status, str] = {
 }
 
 
-def header(settings: Settings, suites: int) -> str:
-    """Say what is about to be audited."""
+def header(settings: Settings, suites: int, workers: int = 1) -> list[str]:
+    """Say what is about to be audited, and what cannot be where several workers share the machine."""
     many = f"{suites} suite{'s' if suites > 1 else ''}"
     smoke = ", smoke run: nothing is judged" if settings.smoke else ""
-    return (
-        f"llmaudit: model {settings.model or '(none)'}, engine {settings.engine}, seed {settings.seed}, {many}{smoke}"
-    )
+    model = settings.model or "(none)"
+    told = [f"llmaudit: model {model}, engine {settings.engine}, seed {settings.seed}, {many}{smoke}"]
+    # The controller knows the names of the checks only, not which kind they are of.
+    shared = f"llmaudit: {workers} workers share the machine: audits that measure time or memory are skipped"
+    return told + ([shared] if workers > 1 else [])
 
 
 def status_words(record: dict[str, Any]) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:

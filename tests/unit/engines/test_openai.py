@@ -499,7 +499,9 @@ def test_nothing_shows_the_key(connect: Connect, caplog: pytest.LogCaptureFixtur
         engine,
         engine.info,
         engine._client,
-        engine._client._key,
+        engine._client.address,
+        engine._client.address._key,
+        engine.endpoint,
         engine._client._http,
         engine._client._http.headers,
     ]

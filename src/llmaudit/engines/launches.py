@@ -16,7 +16,6 @@ from llmaudit.engines.base import EngineOptions
 from llmaudit.types import Factor
 
 __all__ = [
-    "CacheShape",
     "Ceilings",
     "Largest",
     "LaunchFailure",
@@ -24,8 +23,10 @@ __all__ = [
     "LaunchSpec",
     "Outcome",
     "Repetition",
+    "Shape",
     "Timed",
     "Workload",
+    "beyond_context",
     "parse_outcome",
 ]
 
@@ -45,6 +46,17 @@ class Workload:
     def name(self) -> str:
         """As a facet of a metric is written: `b4-p128-n32`."""
         return f"b{self.batch}-p{self.prompt_tokens}-n{self.new_tokens}"
+
+
+def beyond_context(workload: Workload, context: int | None) -> str | None:
+    """Why a workload is too long for a model that reads `context` tokens (None: no limit); None where it is not."""
+    length = workload.prompt_tokens + workload.new_tokens
+    if context is None or length <= context:
+        return None
+    return (
+        f"{workload.prompt_tokens} prompt tokens and {workload.new_tokens} new ones are {length}; the model reads"
+        f" {context} at most"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +143,30 @@ class Timed:
 
 
 @dataclass(frozen=True, slots=True)
-class CacheShape:
-    """What a key-value cache should take, by the sizes of the model."""
+class Shape:
+    """The sizes of a model that its costs follow from."""
 
     layers: int
+    heads: int
+    """Query heads of a layer."""
     kv_heads: int
+    """Heads of a layer with keys and values of their own."""
     head_size: int
     element_bytes: int
+    """Of one number of the key-value cache."""
 
     @property
-    def bytes_per_token(self) -> int:
-        """2 x layers x kv heads x head size x bytes."""
+    def cache_bytes_per_token(self) -> int:
+        """2 x layers x kv heads x head size x bytes: were every layer to keep every token."""
         return 2 * self.layers * self.kv_heads * self.head_size * self.element_bytes
+
+    def attention_flops(self, context: int) -> int:
+        """Operations by which one more token attends to `context` others: 4 x layers x heads x head size x context.
+
+        Beside the 2 x parameters of its matrix products (Kaplan et al. 2020, "Scaling laws for neural language
+        models", section 2.1, which counts heads x head size as d_attn).
+        """
+        return 4 * self.layers * self.heads * self.head_size * context
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +211,8 @@ class LaunchResult:
     """What parameters and buffers really hold, shared ones once, with what a quantizer keeps beside them."""
     cache: tuple[tuple[int, int], ...] = ()
     """(tokens, bytes of the key-value cache's tensors) at the lengths asked for."""
-    cache_shape: CacheShape | None = None
-    """None where the model has no such sizes, or where its layers differ in what they keep."""
+    shape: Shape | None = None
+    """None where the model does not tell its sizes."""
     largest: Largest | None = None
     ceilings: Ceilings | None = None
     busy_before: float | None = None
@@ -241,14 +265,14 @@ def parse_outcome(text: str) -> Outcome:
 
 
 def _result(plain: dict[str, Any]) -> LaunchResult:
-    largest, shape, ceilings = plain["largest"], plain["cache_shape"], plain["ceilings"]
+    largest, shape, ceilings = plain["largest"], plain["shape"], plain["ceilings"]
     tried = {int(batch): fitted for batch, fitted in largest["tried"].items()} if largest else {}
     return LaunchResult(
         **{
             **plain,
             "timed": tuple(_timed(each) for each in plain["timed"]),
             "cache": tuple((tokens, size) for tokens, size in plain["cache"]),
-            "cache_shape": CacheShape(**shape) if shape else None,
+            "shape": Shape(**shape) if shape else None,
             "largest": Largest(**{**largest, "tried": tried}) if largest else None,
             "ceilings": Ceilings(**ceilings) if ceilings else None,
             "others": tuple(plain["others"]),

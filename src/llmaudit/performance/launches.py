@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from llmaudit.engines.base import EngineOptions, Variant
 from llmaudit.engines.launches import LaunchSpec, Workload
@@ -18,7 +18,7 @@ class Arm:
     """One of the compared forms: a model, a way to load it, a number of threads."""
 
     name: str
-    variant: Variant = Variant()
+    variant: Variant = field(default_factory=Variant)
     threads: int | None = None
     """None leaves them to torch."""
 

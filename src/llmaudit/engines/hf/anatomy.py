@@ -12,10 +12,12 @@ import jinja2
 import torch
 
 from llmaudit.engines.anatomy import PARTS, Anatomy, Part, SpecialToken, TextReading
+from llmaudit.engines.hf.cache import cache_bytes
 from llmaudit.engines.hf.footprint import allocated_tensors
 from llmaudit.engines.hf.memory import attempt
+from llmaudit.engines.launches import Shape
 
-__all__ = ["cache_bytes_per_token", "dissect", "read_text"]
+__all__ = ["cache_bytes_per_token", "dissect", "read_text", "shape_of"]
 
 #: Tokens that a cache is measured over: enough that nothing but them counts, and inside most sliding windows.
 _CACHED = 256
@@ -48,6 +50,16 @@ def dissect(model: Any, tokenizer: Any, context: int | None) -> Anatomy:
     )
 
 
+def shape_of(model: Any) -> Shape | None:
+    """Return the sizes of a causal model; None where its configuration lacks one."""
+    config = model.config.get_text_config()
+    layers, heads = _number(config, "num_hidden_layers"), _number(config, "num_attention_heads")
+    kv_heads, head_size = _kv_heads(config), _head_size(config)
+    if layers is None or heads is None or kv_heads is None or head_size is None:
+        return None
+    return Shape(layers, heads, kv_heads, head_size, model.dtype.itemsize)
+
+
 @torch.inference_mode()
 def cache_bytes_per_token(model: Any, device: torch.device, context: int | None) -> float | None:
     """Return the bytes per token of the storages behind a cache that transformers itself has filled.
@@ -56,11 +68,8 @@ def cache_bytes_per_token(model: Any, device: torch.device, context: int | None)
     """
     tokens = min(_CACHED, context or _CACHED)
     inputs = torch.zeros((1, tokens), dtype=torch.int64, device=device)
-    cache = attempt(partial(_filled_cache, model, inputs))
-    states = [getattr(layer, name, None) for layer in getattr(cache, "layers", []) for name in ("keys", "values")]
-    storages = [state.untyped_storage() for state in states if isinstance(state, torch.Tensor)]
-    sizes = {storage.data_ptr(): storage.nbytes() for storage in storages}
-    return sum(sizes.values()) / tokens if sizes else None
+    size = cache_bytes(attempt(partial(_filled_cache, model, inputs)))
+    return size / tokens if size else None
 
 
 def _filled_cache(model: Any, inputs: torch.Tensor) -> Any:

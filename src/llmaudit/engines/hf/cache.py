@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
-__all__ = ["KVRows", "new_cache"]
+__all__ = ["KVRows", "cache_bytes", "new_cache"]
 
 #: Columns kept free behind the tokens, so that most steps write in place instead of copying the whole cache.
 _SPARE = 32
@@ -54,6 +54,14 @@ class _RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]  # transformer
 def new_cache() -> Cache:
     """Return an empty cache; its layers come into being with the first forward pass."""
     return Cache(layer_class_to_replicate=_RoomyLayer)
+
+
+def cache_bytes(cache: Any) -> int | None:
+    """Bytes of the storages behind keys and values, shared ones once; None for a cache that holds none."""
+    states = [getattr(layer, name, None) for layer in getattr(cache, "layers", []) for name in ("keys", "values")]
+    storages = [state.untyped_storage() for state in states if isinstance(state, torch.Tensor)]
+    sizes = {storage.data_ptr(): storage.nbytes() for storage in storages}
+    return sum(sizes.values()) if sizes else None
 
 
 class KVRows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import logging
@@ -27,9 +28,20 @@ from llmaudit.engines.quantization import BITSANDBYTES
 from llmaudit.errors import ModelError
 from llmaudit.types import Factor, ModelInfo
 
-__all__ = ["DTYPES", "LoadedModel", "load_model", "load_tokenizer", "pick_device", "tokenizer_facts"]
+__all__ = [
+    "DTYPES",
+    "LoadedModel",
+    "ReadModel",
+    "load_model",
+    "load_tokenizer",
+    "pick_device",
+    "read_model",
+    "tokenizer_facts",
+]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+#: What `--device` is mostly told.
+_DEVICES = ("auto", "cpu", "cuda", "cuda:0", "cuda:1", "mps", "xpu")
 #: How the names of causal architectures end; a multimodal model may carry a causal one.
 _CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 
@@ -51,22 +63,30 @@ class LoadedModel:
     """Names model, data type and machine: what the batch that fits the memory depends on."""
 
 
+@dataclass(frozen=True, slots=True)
+class ReadModel:
+    """What a model folder holds, on its device."""
+
+    model: Any
+    tokenizer: Any
+    config: Any
+    dtype: torch.dtype
+    drawn: torch.dtype
+    """What completions are drawn in; shorter than `dtype` where the device multiplies faster then."""
+
+    @property
+    def context(self) -> int | None:
+        """How many tokens a text may have; None where nothing tells."""
+        return _context_length(self.config.get_text_config())
+
+
 def load_model(options: EngineOptions) -> LoadedModel:
     """Load what `options` names. Raises ModelError with what was tried and the way out."""
     source = resolve(options.model, options.aliases)
     device = pick_device(options.device)
     folder = local_folder(source, options.revision)
-    with quiet():
-        tokenizer = load_tokenizer(folder)
-        config = _read_config(folder)
-        dtype, drawn = _pick_dtypes(options, device, config)
-        model = _read_weights(folder, dtype, device, options.quantization)
-    _check_vocabulary(folder, model, tokenizer)
-    if getattr(model, "_is_stateful", False):
-        raise ModelError(
-            f"{folder}: {config.model_type} keeps a recurrent state in place of keys and values, which padded rows of a"
-            " batch would change; llmaudit audits attention models"
-        )
+    read = read_model(folder, device, options)
+    model, tokenizer, config, dtype, drawn = read.model, read.tokenizer, read.config, read.dtype, read.drawn
 
     def load_sampler() -> Any:
         with quiet():
@@ -93,6 +113,22 @@ def load_model(options: EngineOptions) -> LoadedModel:
     full = options.quantization is None or Rounding.parse(options.quantization) is not None
     exact = dtype == torch.float32 and full and not hasattr(config, "quantization_config")
     return LoadedModel(model, tokenizer, info, device, load_sampler, exact, _memory_key(info, device))
+
+
+def read_model(folder: Path, device: torch.device, options: EngineOptions) -> ReadModel:
+    """Read weights and tokenizer of a model folder, in the form that `options` names. Raises ModelError."""
+    with quiet():
+        tokenizer = load_tokenizer(folder)
+        config = _read_config(folder)
+        dtype, drawn = _pick_dtypes(options, device, config)
+        model = _read_weights(folder, dtype, device, options.quantization)
+    _check_vocabulary(folder, model, tokenizer)
+    if getattr(model, "_is_stateful", False):
+        raise ModelError(
+            f"{folder}: {config.model_type} keeps a recurrent state in place of keys and values, which padded rows of a"
+            " batch would change; llmaudit audits attention models"
+        )
+    return ReadModel(model, tokenizer, config, dtype, drawn)
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -124,7 +160,9 @@ def pick_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ModelError(f"--device {name}: not a device; say auto, cpu, cuda, cuda:1, mps or xpu") from None
+        close = difflib.get_close_matches(name, _DEVICES, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ModelError(f"--device {name}: not a device; {hint}say auto, cpu, cuda, cuda:1, mps or xpu") from None
     present = device.type == "cpu" or (
         (accelerator := torch.accelerator.current_accelerator(check_available=True)) is not None
         and accelerator.type == device.type

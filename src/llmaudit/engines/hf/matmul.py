@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
-import psutil
 import torch
+
+from llmaudit.engines.host import free_memory
 
 __all__ = ["PackedWeights"]
 
 #: How many copies of the weights must fit the free memory before one is made.
 _ROOM = 3
-#: What a container may use, and uses: the machine's free memory says nothing of it.
-_CONTAINER = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
 
 
 class PackedWeights:
@@ -66,12 +64,4 @@ def _possible(model: Any) -> bool:
     if not hasattr(torch.ops.mkl, "_mkl_linear"):
         return False
     size = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-    return bool(_ROOM * size < _free_memory())
-
-
-def _free_memory() -> int:
-    free = int(psutil.virtual_memory().available)
-    with suppress(OSError, ValueError):  # no container, or one without a limit
-        most, used = (int(file.read_text(encoding="ascii")) for file in _CONTAINER)
-        free = min(free, most - used)
-    return free
+    return bool(_ROOM * size < free_memory())

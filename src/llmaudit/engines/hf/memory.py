@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import psutil
 import torch
 
 from llmaudit.cachedir import cache_folder
+from llmaudit.engines import host
 from llmaudit.engines.hf.encoding import Ids
 from llmaudit.engines.hf.packing import Batch
 from llmaudit.types import Failure
@@ -170,7 +170,7 @@ def free_memory(device: torch.device) -> int:
     """Bytes that are free on a device; of one that does not tell, those of the machine."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+    return host.free_memory()
 
 
 def _text(file: Path | None) -> str:

@@ -1,0 +1,151 @@
+"""One launch: a process that loads a model, runs workloads with the clock, writes what it saw, and ends.
+
+    python -m llmaudit.engines.hf.launch SPEC OUTCOME
+
+reads a LaunchSpec from one file and writes an Outcome to the other, both as JSON. `llmaudit.performance.running` starts
+it; nobody else needs to.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import psutil
+import torch
+import transformers.modeling_layers
+
+# Now, so that loading a model is not charged with importing its library: what all architectures share.
+import transformers.modeling_utils  # noqa: F401
+
+from llmaudit.engines.hf.anatomy import shape_of
+from llmaudit.engines.hf.ceilings import measure_ceilings
+from llmaudit.engines.hf.devices import Device, open_device
+from llmaudit.engines.hf.files import local_folder
+from llmaudit.engines.hf.footprint import allocated_tensors
+from llmaudit.engines.hf.largest import find_largest
+from llmaudit.engines.hf.loading import ReadModel, pick_device, read_model
+from llmaudit.engines.hf.memory import attempt
+from llmaudit.engines.hf.timing import Prompts, Stopwatch, cache_sizes, time_workload
+from llmaudit.engines.host import Watch
+from llmaudit.engines.launches import (
+    LaunchFailure,
+    LaunchResult,
+    LaunchSpec,
+    Outcome,
+    Timed,
+    beyond_context,
+)
+from llmaudit.engines.models import resolve
+from llmaudit.errors import ModelError
+
+__all__ = ["launch", "main"]
+
+_UNSTEADY = "the last runs of the warm-up still differed by more than 5 %"
+_LIFELONG = "This system cannot forget a peak of memory: what is called the peak includes loading."
+
+
+def launch(spec: LaunchSpec) -> Outcome:
+    """Run one launch in this process."""
+    imported = time.time() - psutil.Process().create_time()
+    if spec.threads is not None:
+        # Before the first product: the pool of threads is made with it.
+        torch.set_num_threads(spec.threads)
+    try:
+        place = pick_device(spec.options.device)
+        folder = local_folder(resolve(spec.options.model, spec.options.aliases), spec.options.revision)
+        device = open_device(place)
+        memory = {"imported": device.memory()}
+        started = time.perf_counter()
+        read = read_model(folder, place, spec.options)
+        device.synchronise()
+        loaded = time.perf_counter() - started
+    except ModelError as error:
+        return LaunchFailure(spec.arm, spec.number, "refused", str(error))
+    memory["loaded"] = device.memory()
+    if why := _refusal(spec, read.context):
+        return LaunchFailure(spec.arm, spec.number, "refused", why)
+    outcome = _Launch(spec, read, device, place).run()
+    if isinstance(outcome, LaunchFailure):
+        return outcome
+    return replace(outcome, import_seconds=imported, load_seconds=loaded, memory={**memory, **outcome.memory})
+
+
+@dataclass(frozen=True, slots=True)
+class _Launch:
+    """A launch whose model is loaded."""
+
+    spec: LaunchSpec
+    read: ReadModel
+    device: Device
+    place: torch.device
+
+    def run(self) -> Outcome:
+        """Time the workloads, then do what else is asked; each of that comes after the peak was read."""
+        spec, model = self.spec, self.read.model
+        watch = Stopwatch(model, self.place, self.device)
+        prompts = Prompts(self.read.tokenizer, int(model.get_input_embeddings().weight.shape[0]), spec.seed)
+        forgotten = self.device.reset_peak()
+        others = Watch()
+        timed: list[Timed] = []
+        for workload in spec.workloads:
+            found = attempt(partial(time_workload, watch, prompts, workload, spec.repetitions, spec.warm_ups))
+            if found is None:
+                why = f"{workload.name} does not fit the memory of {self.place}"
+                return LaunchFailure(spec.arm, spec.number, "no memory", why)
+            timed.append(found)
+        busy, peak = others.others(), self.device.peak()
+        weights = sum(tensor.untyped_storage().nbytes() for tensor in allocated_tensors(model))
+        return LaunchResult(
+            arm=spec.arm,
+            number=spec.number,
+            import_seconds=0.0,
+            load_seconds=0.0,
+            timed=tuple(timed),
+            memory={"peak": peak},
+            parameters=int(model.num_parameters()),
+            parameter_bytes=weights,
+            cache=cache_sizes(watch, prompts, spec.cache_lengths) if spec.cache_lengths else (),
+            shape=shape_of(model),
+            largest=find_largest(watch, prompts, spec.largest) if spec.largest else None,
+            ceilings=measure_ceilings(self.device, self.place, self.read.dtype, weights) if spec.ceilings else None,
+            busy=busy,
+            others=self.device.others(),
+            facts={**self.device.facts(), "dtype": str(self.read.dtype).removeprefix("torch.")},
+            remarks=tuple(self._remarks(timed, forgotten=forgotten)),
+        )
+
+    def _remarks(self, timed: Sequence[Timed], *, forgotten: bool) -> Iterator[str]:
+        for each in timed:
+            if not each.steady:
+                yield f"{each.workload.name}: {_UNSTEADY}"
+        if not forgotten:
+            yield _LIFELONG
+        if self.spec.largest and self.place.type != "cuda" and not forgotten:
+            yield "No search for the largest batch: without a peak of memory nothing would guard it."
+
+
+def _refusal(spec: LaunchSpec, context: int | None) -> str | None:
+    """Why the workloads cannot be asked of a model that reads `context` tokens."""
+    asked = [*spec.workloads, *([spec.largest] if spec.largest else [])]
+    reasons = [why for workload in asked if (why := beyond_context(workload, context))]
+    if context is not None and max(spec.cache_lengths, default=0) > context:
+        reasons.append(f"a cache of {max(spec.cache_lengths)} tokens; the model reads {context} at most")
+    return reasons[0] if reasons else None
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Read the spec, run the launch, write the outcome: all of it, or nothing."""
+    asked, answered = map(Path, arguments)
+    outcome = launch(LaunchSpec.from_json(asked.read_text(encoding="utf-8")))
+    scratch = answered.with_suffix(".part")
+    scratch.write_text(outcome.to_json(), encoding="utf-8")
+    scratch.replace(answered)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

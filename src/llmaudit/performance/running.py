@@ -18,7 +18,7 @@ from llmaudit.engines.host import Watch
 from llmaudit.engines.launches import LaunchFailure, LaunchResult, LaunchSpec, Outcome, parse_outcome
 from llmaudit.environment import mask_secrets
 
-__all__ = ["Looking", "Processes", "Runner", "Waiting", "busy_share", "run_launches"]
+__all__ = ["Looking", "ProcessRunner", "Runner", "Waiting", "busy_share", "run_launches"]
 
 #: What is run in a fresh interpreter.
 _MODULE = "llmaudit.engines.hf.launch"
@@ -100,7 +100,7 @@ def busy_share(device: str) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Processes:
+class ProcessRunner:
     """Runs a launch in a fresh interpreter, which is killed with all that it started if it takes too long."""
 
     timeout: float = 300.0

@@ -14,7 +14,7 @@ class NVMLError(Exception):
     pass
 
 
-class AmdSmiException(Exception):
+class AmdSmiException(Exception):  # noqa: N818 - the name of theirs
     pass
 
 

@@ -36,11 +36,22 @@ def result(asked: LaunchSpec) -> LaunchResult:
         import_seconds=2.1,
         load_seconds=0.5,
         timed=tuple(
-            Timed(each, (Repetition(0.09, (0.031, 0.033), 0.154),) * 3, 3, steady=True, prompt_characters=280,
-                  characters=12, bytes=13, energy=None)
+            Timed(
+                each,
+                (Repetition(0.09, (0.031, 0.033), 0.154),) * 3,
+                3,
+                steady=True,
+                prompt_characters=280,
+                characters=12,
+                bytes=13,
+            )
             for each in asked.workloads
         ),
-        memory={"imported": {"rss": 388, "uss": 286}, "loaded": {"rss": 464, "uss": 352}, "peak": {"rss": 1008, "uss": None}},
+        memory={
+            "imported": {"rss": 388, "uss": 286},
+            "loaded": {"rss": 464, "uss": 352},
+            "peak": {"rss": 1008, "uss": None},
+        },
         parameters=134_515_008,
         parameter_bytes=538_060_288,
         cache=((64, 2_949_120), (128, 5_898_240)),
@@ -50,7 +61,7 @@ def result(asked: LaunchSpec) -> LaunchResult:
         busy=0.02,
         facts={"device": "cpu", "threads": 2, "clock_mhz": None},
         remarks=("b1-p64-n3: not steady",),
-    )  # fmt: skip
+    )
 
 
 @dataclass(slots=True)

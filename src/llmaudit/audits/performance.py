@@ -71,8 +71,8 @@ class Performance(Audit["Performance.Params"]):
     limitations: ClassVar[tuple[str, ...]] = (
         "Times hold for this machine, these versions and these clocks; ratios between forms carry over to other"
         " machines only so far as those resemble this one.",
-        "Prompts are made-up tokens of a fixed length and the end token is ignored: what is timed is the work of a"
-        " workload, not that of any user's mix of requests.",
+        "Prompts are pieces of one English text, cut to a fixed length, and the end token is ignored: what is timed is"
+        " the work of a workload, not that of any user's mix of requests.",
         "The model is timed as transformers runs it, in one process without a server: continuous batching, queues and"
         " the network are not in it.",
         "Tokens per second are not comparable across tokenizers; characters and bytes per second are, for like texts.",
@@ -133,7 +133,7 @@ class Performance(Audit["Performance.Params"]):
         @model_validator(mode="after")
         def _limits_hold_somewhere(self) -> Performance.Params:
             if self.load is None and self.prompts:
-                raise ValueError("prompts: launches read made-up tokens; leave prompts out, or give a load")
+                raise ValueError("prompts: launches read a text of their own; leave prompts out, or give a load")
             if self.load is None:
                 refuse_limits_without_hardware(self.checks, self.hardware)
                 return self

@@ -42,15 +42,16 @@ class Observations:
 
     @classmethod
     def gathered(cls, order: Sequence[str], outcomes: Sequence[Outcome], quiet: float) -> Observations:
-        """Take launches as they came back; what was measured in one launch of an arm alone holds for all of them."""
-        ceilings: dict[str, Ceilings | None] = {}
-        caches: dict[str, tuple[tuple[int, int], ...]] = {}
-        for outcome in outcomes:
-            if isinstance(outcome, LaunchResult):
-                ceilings.setdefault(outcome.arm, outcome.ceilings)
-                caches.setdefault(outcome.arm, outcome.cache)
+        """Take launches as they came back; what was measured in one launch of an arm alone holds for all of them.
+
+        The bandwidth of memory is the most that any arm was seen to read, as it is no matter of the data type.
+        """
+        results = [outcome for outcome in outcomes if isinstance(outcome, LaunchResult)]
+        widest = max((each.ceilings.bandwidth for each in results if each.ceilings), default=0.0)
+        ceilings = {each.arm: Ceilings(widest, each.ceilings.flops) for each in results if each.ceilings}
+        caches = {each.arm: each.cache for each in results if each.cache}
         shared = (
-            replace(each, ceilings=each.ceilings or ceilings[each.arm], cache=each.cache or caches[each.arm])
+            replace(each, ceilings=ceilings.get(each.arm), cache=caches.get(each.arm, ()))
             if isinstance(each, LaunchResult)
             else each
             for each in outcomes

@@ -174,14 +174,15 @@ class Performance(Audit["Performance.Params"]):
         return iter(())
 
     def problems(self) -> Mapping[str, str]:
-        """Too few launches decide nothing but what is exact."""
+        """Limits on anything but exact numbers cannot be decided by too few launches."""
         if self.params.load is not None:
             return serving_problems(self.params.load)
         launches = self.params.launches
         if launches >= MIN_CLUSTERS:
             return {}
         problem = f"design: {launches} launches, a t interval needs {MIN_CLUSTERS}: add launches"
-        return {name: problem for name, metric in self.metrics.items() if not metric.deterministic}
+        limited = {name for name, check in self.params.checks.items() if (check.max, check.min) != (None, None)}
+        return {name: problem for name, m in self.metrics.items() if name in limited and not m.deterministic}
 
     def run(self, context: Context) -> tuple[Measurement, Sequence[Sample]]:
         """Launch one form after the other, or put the load on, and measure. Raises CapabilityError and EngineError."""

@@ -336,9 +336,9 @@ def test_bad_parameters(changes: dict[str, Any], words: str) -> None:
 
 
 def test_too_few_launches_are_said_before_anything_runs() -> None:
-    problems = performance(launches=4).problems()
-    assert problems["speed_ratio"] == "design: 4 launches, a t interval needs 10: add launches"
-    assert "kv_bytes_per_token" not in problems
+    checks = {"speed_ratio": {"min": 0.9}, "kv_error": {"max": 0.02}, "ttft_ratio": {"role": "exploratory"}}
+    problems = performance(launches=4, checks=checks).problems()
+    assert problems == {"speed_ratio": "design: 4 launches, a t interval needs 10: add launches"}
     assert performance().problems() == {}
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import stats
 
 from llmaudit.stats import clustered_quantile_interval, independent_values
@@ -14,17 +17,18 @@ LAUNCHES, TIMES = 10, 45
 INDEX = np.repeat(np.arange(LAUNCHES), TIMES)
 
 
-def draw(rng: np.random.Generator, shared: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def draw(rng: np.random.Generator, shared: float) -> NDArray[np.float64]:
     """Times of which a share of the variance belongs to their launch."""
     own = rng.normal(size=(LAUNCHES, TIMES))
-    return (np.sqrt(shared) * rng.normal(size=(LAUNCHES, 1)) + np.sqrt(1 - shared) * own).ravel()
+    values: NDArray[np.float64] = np.sqrt(shared) * rng.normal(size=(LAUNCHES, 1)) + np.sqrt(1 - shared) * own
+    return values.ravel()
 
 
 def test_independent_values_keep_the_exact_interval_of_the_quantile_test() -> None:
     values = np.arange(100.0)
     index = np.arange(100) % 10
     found = clustered_quantile_interval(values, index, 0.5)
-    exact = stats.quantile_test(values, p=0.5).confidence_interval(0.90)
+    exact: Any = stats.quantile_test(values, p=0.5).confidence_interval(0.90)
     assert found is not None
     assert independent_values(values, index, 0.5) == 100
     assert (found.low, found.high) == (exact.low, exact.high)

@@ -202,7 +202,9 @@ class LaunchResult:
     load_seconds: float
     """From files to a model that is ready on its device; the files are in the system's cache from the second launch."""
     timed: tuple[Timed, ...]
-    """One per workload, in the order in which they ran."""
+    """One per workload that fits, in the order in which they ran."""
+    unfit: tuple[Workload, ...] = ()
+    """Those that the device's memory does not hold; where none fits, the launch is a LaunchFailure."""
     memory: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict, hash=False)
     """Step (`imported`, `loaded`, `peak`) -> name -> bytes. On a CPU `rss`, `uss`; on a GPU `tensors`, `allocator`,
     `process`, beside those of the host. `peak` is of the workloads, before any search for the largest batch."""
@@ -271,6 +273,7 @@ def _result(plain: dict[str, Any]) -> LaunchResult:
         **{
             **plain,
             "timed": tuple(_timed(each) for each in plain["timed"]),
+            "unfit": tuple(Workload(**each) for each in plain["unfit"]),
             "cache": tuple((tokens, size) for tokens, size in plain["cache"]),
             "shape": Shape(**shape) if shape else None,
             "largest": Largest(**{**largest, "tried": tried}) if largest else None,

@@ -33,7 +33,7 @@ _QUOTED = 300
 class Runner(Protocol):
     """Whatever runs one launch: a process, or a record of one where the rules around it are shown."""
 
-    def __call__(self, spec: LaunchSpec) -> Outcome:
+    def __call__(self, spec: LaunchSpec, /) -> Outcome:
         """Run one launch; nothing that goes wrong in it is raised."""
 
 

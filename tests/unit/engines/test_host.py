@@ -31,7 +31,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, *readings: Times) -> None:
 
 def clock(monkeypatch: pytest.MonkeyPatch, *readings: float) -> None:
     left = iter(readings)
-    monkeypatch.setattr(host.time, "perf_counter", lambda: next(left))
+    monkeypatch.setattr(time, "perf_counter", lambda: next(left))
 
 
 def test_others_are_whoever_is_not_this_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,7 @@ def result(asked: LaunchSpec) -> LaunchResult:
             )
             for each in asked.workloads
         ),
+        unfit=(Workload(512, 64, 3),),
         memory={
             "imported": {"rss": 388, "uss": 286},
             "loaded": {"rss": 464, "uss": 352},

@@ -112,7 +112,12 @@ def test_a_gpu_in_use_counts_where_the_processors_are_idle(monkeypatch: pytest.M
             return 1.0
 
     asked: list[str] = []
-    monkeypatch.setattr(running, "find_driver", lambda device: asked.append(device) or Loud())
+
+    def find(device: str) -> Loud:
+        asked.append(device)
+        return Loud()
+
+    monkeypatch.setattr(running, "find_driver", find)
     assert busy_share("auto") == 1.0
     assert busy_share("cuda:1") == 1.0
     assert asked == ["cuda", "cuda:1"]

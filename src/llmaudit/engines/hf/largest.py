@@ -7,12 +7,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
+import torch
+
 from llmaudit.engines.hf.devices import Device
 from llmaudit.engines.hf.memory import attempt, release
 from llmaudit.engines.hf.timing import Prompts, Stopwatch
-from llmaudit.engines.launches import Largest, Workload
+from llmaudit.engines.launches import Largest, Shape, Workload
 
-__all__ = ["find_largest", "search"]
+__all__ = ["find_largest", "has_room", "search"]
 
 #: Seconds that all tries may take together.
 _SECONDS = 10.0
@@ -57,6 +59,17 @@ def find_largest(watch: Stopwatch, prompts: Prompts, workload: Workload, seconds
     if not watch.device.reset_peak():
         return None
     return search(_Timed(_Guarded(watch.device, partial(_tried, watch, prompts, workload)), seconds), workload.batch)
+
+
+def has_room(device: Device, place: torch.device, shape: Shape | None, workload: Workload) -> bool:
+    """Whether a workload may be tried: on a processor its key-value cache alone must fit what is free.
+
+    What else it takes is not known before it runs. An accelerator refuses what it cannot hold; a processor would swap.
+    """
+    if place.type == "cuda" or shape is None:
+        return True
+    tokens = workload.batch * (workload.prompt_tokens + workload.new_tokens)
+    return tokens * shape.cache_bytes_per_token <= _SHARE * device.free()
 
 
 class _Timed:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from llmaudit.engines.hf.ceilings import measure_ceilings
 from llmaudit.engines.hf.devices import Device, open_device
 from llmaudit.engines.hf.files import local_folder
 from llmaudit.engines.hf.footprint import allocated_tensors
-from llmaudit.engines.hf.largest import find_largest
+from llmaudit.engines.hf.largest import find_largest, has_room
 from llmaudit.engines.hf.loading import ReadModel, pick_device, read_model
 from llmaudit.engines.hf.memory import attempt
 from llmaudit.engines.hf.timing import Prompts, Stopwatch, cache_sizes, time_workload
@@ -38,6 +38,7 @@ from llmaudit.engines.launches import (
     LaunchSpec,
     Outcome,
     Timed,
+    Workload,
     beyond_context,
 )
 from llmaudit.engines.models import resolve
@@ -57,6 +58,7 @@ def launch(spec: LaunchSpec) -> Outcome:
         torch.set_num_threads(spec.threads)
     try:
         place = pick_device(spec.options.device)
+        # Fetched or converted now: that happens once, and is no part of loading.
         folder = local_folder(resolve(spec.options.model, spec.options.aliases), spec.options.revision)
         device = open_device(place)
         memory = {"imported": device.memory()}
@@ -69,44 +71,49 @@ def launch(spec: LaunchSpec) -> Outcome:
     memory["loaded"] = device.memory()
     if why := _refusal(spec, read.context):
         return LaunchFailure(spec.arm, spec.number, "refused", why)
-    outcome = _Launch(spec, read, device, place).run()
-    if isinstance(outcome, LaunchFailure):
-        return outcome
-    return replace(outcome, import_seconds=imported, load_seconds=loaded, memory={**memory, **outcome.memory})
+    return _Loaded(spec, read, device, place, _Start(imported, loaded, memory)).run()
 
 
 @dataclass(frozen=True, slots=True)
-class _Launch:
+class _Start:
+    """How the process began."""
+
+    import_seconds: float
+    load_seconds: float
+    memory: Mapping[str, Mapping[str, int | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
     """A launch whose model is loaded."""
 
     spec: LaunchSpec
     read: ReadModel
     device: Device
     place: torch.device
+    start: _Start
 
     def run(self) -> Outcome:
         """Time the workloads, then do what else is asked; each of that comes after the peak was read."""
         spec, model = self.spec, self.read.model
         watch = Stopwatch(model, self.place, self.device)
         prompts = Prompts(self.read.tokenizer, int(model.get_input_embeddings().weight.shape[0]), spec.seed)
-        forgotten = self.device.reset_peak()
-        others = Watch()
-        timed: list[Timed] = []
-        for workload in spec.workloads:
-            found = attempt(partial(time_workload, watch, prompts, workload, spec.repetitions, spec.warm_ups))
-            if found is None:
-                why = f"{workload.name} does not fit the memory of {self.place}"
-                return LaunchFailure(spec.arm, spec.number, "no memory", why)
-            timed.append(found)
+        forgotten, others = self.device.reset_peak(), Watch()
+        timed, unfit = self._time(watch, prompts)
         busy, peak = others.others(), self.device.peak()
+        if unfit and not timed:
+            names = ", ".join(workload.name for workload in unfit)
+            why = f"{names}: more than the memory of {self.place} holds"
+            return LaunchFailure(spec.arm, spec.number, "no memory", why)
         weights = sum(tensor.untyped_storage().nbytes() for tensor in allocated_tensors(model))
         return LaunchResult(
             arm=spec.arm,
             number=spec.number,
-            import_seconds=0.0,
-            load_seconds=0.0,
-            timed=tuple(timed),
-            memory={"peak": peak},
+            import_seconds=self.start.import_seconds,
+            load_seconds=self.start.load_seconds,
+            timed=timed,
+            unfit=unfit,
+            memory={**self.start.memory, "peak": peak},
             parameters=int(model.num_parameters()),
             parameter_bytes=weights,
             cache=cache_sizes(watch, prompts, spec.cache_lengths) if spec.cache_lengths else (),
@@ -116,10 +123,26 @@ class _Launch:
             busy=busy,
             others=self.device.others(),
             facts={**self.device.facts(), "dtype": str(self.read.dtype).removeprefix("torch.")},
-            remarks=tuple(self._remarks(timed, forgotten=forgotten)),
+            remarks=tuple(self._remarks(timed, unfit, forgotten=forgotten)),
         )
 
-    def _remarks(self, timed: Sequence[Timed], *, forgotten: bool) -> Iterator[str]:
+    def _time(self, watch: Stopwatch, prompts: Prompts) -> tuple[tuple[Timed, ...], tuple[Workload, ...]]:
+        """Return the workloads that fit, with their times, and those that do not."""
+        spec, shape = self.spec, shape_of(self.read.model)
+        timed: list[Timed] = []
+        unfit: list[Workload] = []
+        for workload in spec.workloads:
+            work = partial(time_workload, watch, prompts, workload, spec.repetitions, spec.warm_ups)
+            found = attempt(work) if has_room(self.device, self.place, shape, workload) else None
+            if found is None:
+                unfit.append(workload)
+            else:
+                timed.append(found)
+        return tuple(timed), tuple(unfit)
+
+    def _remarks(self, timed: Sequence[Timed], unfit: Sequence[Workload], *, forgotten: bool) -> Iterator[str]:
+        for workload in unfit:
+            yield f"{workload.name} does not fit the memory of {self.place}"
         for each in timed:
             if not each.steady:
                 yield f"{each.workload.name}: {_UNSTEADY}"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -123,7 +124,7 @@ def test_a_gpu_is_tried_and_may_run_out(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_try_that_would_outlast_the_search_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(free=1 << 30)
     now = [0.0]
-    monkeypatch.setattr(largest.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
     def tried(watch: Any, prompts: Any, workload: Workload, batch: int) -> bool:
         now[0] += 0.5 * batch

@@ -10,7 +10,8 @@ import torch
 from llmaudit.engines.base import EngineOptions
 from llmaudit.engines.hf import launch as launching
 from llmaudit.engines.hf.launch import launch, main
-from llmaudit.engines.launches import LaunchFailure, LaunchResult, LaunchSpec, Workload, parse_outcome
+from llmaudit.engines.hf.timing import Prompts, Stopwatch, time_workload
+from llmaudit.engines.launches import LaunchFailure, LaunchResult, LaunchSpec, Timed, Workload, parse_outcome
 
 pytestmark = pytest.mark.usefixtures("quick_release")
 
@@ -101,13 +102,32 @@ def test_a_model_that_does_not_load_is_refused(tmp_path: Path) -> None:
     assert "not a model folder" in refused(spec(tmp_path))
 
 
-def test_a_batch_that_does_not_fit_is_a_finding(llama_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any) -> Any:
+def full(watch: Stopwatch, prompts: Prompts, workload: Workload, repetitions: int, warm_ups: int) -> Timed:
+    """A device that holds one text."""
+    if workload.batch > 1:
         raise torch.OutOfMemoryError("CUDA out of memory")
+    return time_workload(watch, prompts, workload, repetitions, warm_ups)
 
+
+def test_a_batch_that_does_not_fit_loses_no_other(llama_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launching, "time_workload", full)
-    outcome = launch(spec(llama_folder))
-    assert outcome == LaunchFailure("model", 4, "no memory", "b1-p16-n4 does not fit the memory of cpu")
+    found = good(spec(llama_folder, workloads=WORKLOADS[::-1]))
+    assert [each.workload for each in found.timed] == [WORKLOADS[0]]
+    assert found.unfit == (WORKLOADS[1],)
+    assert "b3-p8-n2 does not fit the memory of cpu" in found.remarks
+
+
+def test_where_no_batch_fits_that_is_the_finding(llama_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launching, "time_workload", full)
+    outcome = launch(spec(llama_folder, workloads=WORKLOADS[1:]))
+    assert outcome == LaunchFailure("model", 4, "no memory", "b3-p8-n2: more than the memory of cpu holds")
+
+
+def test_a_processor_is_not_driven_into_swap(llama_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # 256 bytes of cache a token; a tenth of a text's cache is free.
+    monkeypatch.setattr("llmaudit.engines.hf.devices.free_memory", lambda place: 256 * 2)
+    monkeypatch.setattr(launching, "time_workload", lambda *_: pytest.fail("it was tried"))
+    assert isinstance(launch(spec(llama_folder)), LaunchFailure)
 
 
 def test_a_peak_that_cannot_be_forgotten_is_remarked(llama_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

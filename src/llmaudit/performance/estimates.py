@@ -65,10 +65,7 @@ def absolute_estimates(
     cells = [(arm, workload) for arm in arms for workload in workloads]
     found: dict[str, Estimate] = {}
     for name, metric in CELL_METRICS.items():
-        facets = {
-            cell_name(arm, workload): averaged(seen, arm, cell_reading(name, workload), len(cells))
-            for arm, workload in cells
-        }
+        facets = {cell_name(arm, workload): _cell(seen, arm, workload, name, len(cells)) for arm, workload in cells}
         found |= faceted(name, metric, facets)
     for name, metric in _tail_metrics().items():
         stem, _, quantile = name.rpartition("_")
@@ -107,6 +104,12 @@ def averaged(seen: Observations, arm: str, read: Reading, together_with: int, *,
     )
 
 
+def _cell(seen: Observations, arm: str, workload: Workload, name: str, together_with: int) -> Facet:
+    if reason := seen.absence(arm) or seen.unfit(arm, workload):
+        return absent(reason)
+    return averaged(seen, arm, cell_reading(name, workload), together_with)
+
+
 def _tail_metrics() -> dict[str, Metric]:
     return {
         f"{stem}_{name}": Metric(f"{words}, {100 * share:g}th percentile", "seconds", "lower")
@@ -117,7 +120,7 @@ def _tail_metrics() -> dict[str, Metric]:
 
 def _tail(seen: Observations, arm: str, workload: Workload, metric: tuple[str, str], together_with: int) -> Facet:
     """A percentile over all repetitions, with the launches as clusters."""
-    if reason := seen.absence(arm):
+    if reason := seen.absence(arm) or seen.unfit(arm, workload):
         return absent(reason)
     stem, name = metric
     pieces = [_times(stem, timed(result, workload)) for result in seen.of(arm)]

@@ -103,6 +103,14 @@ class Observations:
         found = [failure for failure in self.failures if failure.arm == arm]
         return f"no launch of {arm} came back: {found[0].reason}: {found[0].message}" if found else f"{arm} did not run"
 
+    def unfit(self, arm: str, workload: Workload) -> str | None:
+        """Say that the memory holds no such workload, where no launch of an arm could run it."""
+        if not any(workload in result.unfit for result in self.of(arm)) or any(
+            timed(result, workload) for result in self.of(arm)
+        ):
+            return None
+        return f"{workload.name} does not fit the memory that {arm} was given"
+
     def few(self, count: int, what: str = "launches") -> str | None:
         """Say why so many good launches, or pairs of them, decide nothing; None where they do."""
         if count >= MIN_CLUSTERS:
@@ -124,6 +132,8 @@ class Observations:
         """Sentences that a reader must know: what was lost, what disturbed, what launches remark."""
         for (arm, reason, message), count in Counter((f.arm, f.reason, f.message) for f in self.failures).items():
             yield f"{count} of {self.order.count(arm)} launches of {arm} gave nothing: {reason}: {message}"
+        for (arm, name), count in Counter((r.arm, each.name) for r in self.results for each in r.unfit).items():
+            yield f"{name} did not fit into memory in {count} of {len(self.of(arm))} launches of {arm}."
         made = Counter(outcome.arm for outcome in self.outcomes)
         for arm, planned in Counter(self.order).items():
             if made[arm] < planned:

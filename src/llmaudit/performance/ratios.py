@@ -54,7 +54,9 @@ def ratio_estimates(
         overall = over_workloads(list(reads.values()))
         arms = {arm: _ratio(seen, (base, arm), overall, len(compared), seed) for arm in compared}
         cells = {
-            cell_name(arm, workload): _ratio(seen, (base, arm), read, 1, seed)
+            cell_name(arm, workload): absent(reason)
+            if (reason := seen.unfit(arm, workload) or seen.unfit(base, workload))
+            else _ratio(seen, (base, arm), read, 1, seed)
             for arm in compared
             for workload, read in reads.items()
         }

@@ -211,6 +211,14 @@ def test_a_machine_that_others_use_decides_nothing_about_times() -> None:
     assert found["memory_uss.model"].problem is None
 
 
+def test_a_batch_that_does_not_fit_is_a_finding_and_the_others_are_measured() -> None:
+    found = measured(Machine(holds=8), batch_sizes=[1, 64])
+    for name in ("tpot.model.b64-p64-n16", "itl_p95.half.b64-p64-n16", "speed_ratio.half.b64-p64-n16"):
+        assert "b64-p64-n16 does not fit the memory that" in str(found.estimates[name].problem)
+    assert found.estimates["tpot.model.b1-p64-n16"].problem is None
+    assert "b64-p64-n16 did not fit into memory in 10 of 10 launches of model." in found.notes
+
+
 def test_one_disturbed_launch_is_a_note() -> None:
     found = measured(Machine(busy=lambda spec: 0.5 if spec.number == 5 else 0.0))
     assert found.estimates["speed_ratio"].problem is None

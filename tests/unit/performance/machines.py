@@ -39,6 +39,8 @@ class Machine:
     """Arm -> factor on its bytes."""
     noise: Callable[[random.Random], float] = lambda rng: rng.gauss(0, 0.03)
     """Draws the log of a launch's own factor."""
+    holds: int = 1_000
+    """Texts that its memory holds side by side."""
     drift: float = 0.0
     """By how much, in logs, the machine slows down from launch to launch."""
     busy: Callable[[LaunchSpec], float] = lambda spec: 0.01
@@ -59,7 +61,10 @@ class Machine:
             number=spec.number,
             import_seconds=2.0,
             load_seconds=0.5 * factor,
-            timed=tuple(_timed(each, spec.repetitions, factor, rng) for each in spec.workloads),
+            timed=tuple(
+                _timed(each, spec.repetitions, factor, rng) for each in spec.workloads if each.batch <= self.holds
+            ),
+            unfit=tuple(each for each in spec.workloads if each.batch > self.holds),
             memory={
                 "loaded": {"rss": int(900 * MIB * size), "uss": int(700 * MIB * size)},
                 "peak": {"rss": int((1000 + rng.random()) * MIB * size), "uss": None},

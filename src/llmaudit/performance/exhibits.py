@@ -20,9 +20,9 @@ Cells = tuple[str | float | int | None, ...]
 Point = tuple[float, float | None, float | None, float | None]
 
 _RATIOS = {
-    "speed_ratio": ("Tokens written per second, against the base", "ratio to the base; more is faster"),
-    "ttft_ratio": ("Time to the first token, against the base", "ratio to the base; less is faster"),
-    "memory_ratio": ("Most memory, against the base", "ratio to the base; less is smaller"),
+    "speed_ratio": "Tokens written per second",
+    "ttft_ratio": "Time to the first token",
+    "memory_ratio": "Most memory",
 }
 
 
@@ -30,7 +30,7 @@ def figures(
     seen: Observations, estimates: Estimates, arms: Sequence[str], workloads: Sequence[Workload]
 ) -> tuple[Figure, ...]:
     """Ratios to the base, and how throughput, latency and memory grow; the base is the first arm."""
-    return (*_ratios(estimates, arms), *_growth(estimates, arms, workloads), *_caches(seen, arms))
+    return (*_ratios(estimates, arms, workloads), *_growth(estimates, arms, workloads), *_caches(seen, arms))
 
 
 def tables(
@@ -41,12 +41,20 @@ def tables(
     return (*lost, _forms(seen, estimates, arms), _speeds(estimates, arms, workloads), _launches(seen))
 
 
-def _ratios(estimates: Estimates, arms: Sequence[str]) -> Iterator[Figure]:
-    for metric, (title, axis) in _RATIOS.items():
-        names = [name for name in estimates if name.startswith(f"{metric}.")]
-        rows = tuple((name.removeprefix(f"{metric}."), *_bounds(estimates[name])) for name in names)
-        if any(value is not None for _, value, _, _ in rows):
-            yield Intervals(f"{title} {arms[0]}", axis, rows, limits=(1.0,))
+def _ratios(estimates: Estimates, arms: Sequence[str], workloads: Sequence[Workload]) -> Iterator[Figure]:
+    """How far each form is from the base; of several workloads, under each of them too."""
+    cells = [cell_name(arm, workload) for arm in arms[1:] for workload in workloads] if len(workloads) > 1 else []
+    for metric, title in _RATIOS.items():
+        known = [name for name in (*arms[1:], *cells) if f"{metric}.{name}" in estimates]
+        rows = tuple((name, *_percents(estimates[f"{metric}.{name}"])) for name in known)
+        if any(value is not None for _, value, *_ in rows):
+            yield Intervals(f"{title}: each form beside {arms[0]}", "percent more", rows, zero=True)
+
+
+def _percents(estimate: Estimate) -> tuple[float | None, float | None, float | None]:
+    """A ratio with its bounds, as percent above 1."""
+    value, low, high = (None if ratio is None else 100 * (ratio - 1) for ratio in _bounds(estimate))
+    return value, low, high
 
 
 def _growth(estimates: Estimates, arms: Sequence[str], workloads: Sequence[Workload]) -> Iterator[Figure]:

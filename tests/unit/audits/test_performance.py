@@ -354,9 +354,9 @@ def test_figures_and_tables() -> None:
     found = measured(**STAR)
     titles = [figure.title for figure in found.figures]
     assert titles == [
-        "Tokens written per second, against the base model",
-        "Time to the first token, against the base model",
-        "Most memory, against the base model",
+        "Tokens written per second: each form beside model",
+        "Time to the first token: each form beside model",
+        "Most memory: each form beside model",
         "Throughput over batch size",
         "Latency over prompt length",
         "Memory over context",

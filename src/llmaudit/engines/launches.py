@@ -218,7 +218,7 @@ class LaunchResult:
     largest: Largest | None = None
     ceilings: Ceilings | None = None
     busy_before: float | None = None
-    """Share of the machine (of the GPU, where the model is on one) that others used just before, in [0, 1]."""
+    """Share of the processors, or of the GPU where that is more, that others used just before, in [0, 1]."""
     busy: float | None = None
     """Share of the machine's processors that others used while the workloads were timed, in [0, 1]."""
     others: tuple[str, ...] = ()

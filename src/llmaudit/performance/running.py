@@ -58,9 +58,9 @@ def run_launches(
 ) -> Iterator[Outcome]:
     """Run launches in their order, each on a quiet device if one can be had; yields each as it ends.
 
-    A result tells what share of the device others used just before (`busy_before`) and how long was waited, where it
-    was. Once the waiting was in vain, the next launches wait a single look: a machine that is never quiet must not
-    cost its bound ten times.
+    A result tells what share of the device others used just before (`busy_before`; the larger of what is seen from here
+    and from inside the launch) and how long was waited, where it was. Once the waiting was in vain, the next launches
+    wait a single look: a machine that is never quiet must not cost its bound ten times.
     """
     patience, looking = waiting or Waiting(), look or busy_share
     hopeful = True
@@ -71,7 +71,8 @@ def run_launches(
         outcome = run(spec)
         if isinstance(outcome, LaunchResult):
             told = (f"Waited {waited:.0f} s for a quiet device.",) if waited >= 1 else ()
-            outcome = replace(outcome, busy_before=busy, remarks=(*outcome.remarks, *told))
+            known = [share for share in (busy, outcome.busy_before) if share is not None]
+            outcome = replace(outcome, busy_before=max(known, default=None), remarks=(*outcome.remarks, *told))
         yield outcome
 
 

@@ -53,10 +53,9 @@ def test_an_odd_number_ends_with_each_arm_once() -> None:
     assert sorted(order[6:]) == ["a", "b", "c"]
 
 
-@given(arms=ARMS.filter(lambda arms: len(arms) == 2), launches=EVEN, seed=SEEDS)
-def test_pairs_of_two_arms_are_neighbours_that_take_turns(arms: list[str], launches: int, seed: int) -> None:
-    order = launch_order(arms, launches, seed)
-    found = pairs(order, *arms)
+@given(launches=EVEN, seed=SEEDS)
+def test_pairs_of_two_arms_are_neighbours_that_take_turns(launches: int, seed: int) -> None:
+    found = pairs(launch_order(["A", "B"], launches, seed), "A", "B")
     assert len(found) == launches
     assert all(abs(first - second) == 1 for first, second in found)
     assert sum(first - second for first, second in found) == 0

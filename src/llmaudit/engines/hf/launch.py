@@ -61,7 +61,8 @@ def launch(spec: LaunchSpec) -> Outcome:
         # Fetched or converted now: that happens once, and is no part of loading.
         folder = local_folder(resolve(spec.options.model, spec.options.aliases), spec.options.revision)
         device = open_device(place)
-        memory = {"imported": device.memory()}
+        # Before anything of ours runs there: what is in use is in use by others.
+        busy, memory = device.busy(), {"imported": device.memory()}
         started = time.perf_counter()
         read = read_model(folder, place, spec.options)
         device.synchronise()
@@ -71,7 +72,7 @@ def launch(spec: LaunchSpec) -> Outcome:
     memory["loaded"] = device.memory()
     if why := _refusal(spec, read.context):
         return LaunchFailure(spec.arm, spec.number, "refused", why)
-    return _Loaded(spec, read, device, place, _Start(imported, loaded, memory)).run()
+    return _Loaded(spec, read, device, place, _Start(imported, loaded, memory, busy)).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ class _Start:
     import_seconds: float
     load_seconds: float
     memory: Mapping[str, Mapping[str, int | None]]
+    busy: float | None
+    """Share of the accelerator that others used, in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ class _Loaded:
             shape=shape_of(model),
             largest=find_largest(watch, prompts, spec.largest) if spec.largest else None,
             ceilings=measure_ceilings(self.device, self.place, self.read.dtype, weights) if spec.ceilings else None,
+            busy_before=self.start.busy,
             busy=busy,
             others=self.device.others(),
             facts={**self.device.facts(), "dtype": str(self.read.dtype).removeprefix("torch.")},

@@ -7,7 +7,7 @@ import inspect
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
@@ -228,6 +228,14 @@ class Context(Protocol):
     @property
     def engine(self) -> Engine:
         """The engine of the model under audit."""
+
+    @property
+    def smoke(self) -> bool:
+        """Whether only to prove that everything runs: nothing is judged. Requests are thinned out by `answer`."""
+
+    @property
+    def progress(self) -> Callable[[int, int], None]:
+        """Called with (done so far, to do in all) by an audit that does its own work; `answer` calls it itself."""
 
     def answer(self, requests: Iterable[Request], engine: Engine | None = None) -> list[Sample]:
         """Have requests answered, with progress shown and tokens counted; by the model under audit if none is named."""

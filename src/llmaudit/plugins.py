@@ -19,6 +19,7 @@ from llmaudit.audits import (
     fidelity,
     next_token,
     pairs,
+    performance,
     steering,
     tokenization,
 )
@@ -36,6 +37,7 @@ BUILT_IN = (
     fidelity,
     next_token,
     pairs,
+    performance,
     steering,
     tokenization,
     sentiment,

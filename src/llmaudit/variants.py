@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -65,6 +65,14 @@ class _On:
 
     engine: Engine
     _context: Context
+
+    @property
+    def smoke(self) -> bool:
+        return self._context.smoke
+
+    @property
+    def progress(self) -> Callable[[int, int], None]:
+        return self._context.progress
 
     def answer(self, requests: Iterable[Request], engine: Engine | None = None) -> list[Sample]:
         return self._context.answer(requests, engine or self.engine)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     # httpx2 is needed only where there is a server.
     from llmaudit.engines.address import Endpoint
 
-__all__ = ["Anatomical", "Engine", "EngineOptions", "Remarking", "Served", "Steerable", "Variant"]
+__all__ = ["Anatomical", "Engine", "EngineOptions", "Launchable", "Remarking", "Served", "Steerable", "Variant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,15 @@ class Steerable(Protocol):
     @property
     def steering(self) -> frozenset[str]:
         """Which of the fields `logit_bias`, `word_bias` and `direction` of Sampling it honours."""
+
+
+@runtime_checkable
+class Launchable(Protocol):
+    """An engine whose model another process of this machine can load again; no engine needs to be one."""
+
+    @property
+    def options(self) -> EngineOptions:
+        """What the engine was made from."""
 
 
 @runtime_checkable

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, model_validator
 
 from llmaudit.audit import Metric, Spec
-from llmaudit.fidelity.facets import Facet, absent, declared, faceted, proportion
+from llmaudit.facets import Facet, absent, declared, faceted, proportion
 from llmaudit.groups import Text
 from llmaudit.types import Estimate, Factor, Likelihood, Request, Sample, Score
 

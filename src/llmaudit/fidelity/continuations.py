@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
 from llmaudit.audit import Metric, Spec
-from llmaudit.fidelity.facets import Facet, absent, declared, faceted, mean
+from llmaudit.facets import Facet, absent, declared, faceted, mean
 from llmaudit.groups import Text
 from llmaudit.types import Estimate, Generate, Request, Sampling
 

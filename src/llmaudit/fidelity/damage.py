@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from llmaudit.audit import Metric
 from llmaudit.engines.comparing import Positions
-from llmaudit.fidelity.facets import Facet, absent, declared, exact, faceted, joint_level, ratio, together
+from llmaudit.facets import Facet, absent, declared, exact, faceted, joint_level, ratio, together
 from llmaudit.fidelity.windows import Reading
 from llmaudit.gaps import LEVEL
 from llmaudit.stats import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from llmaudit.audit import Metric
 from llmaudit.engines.comparing import Footprint
-from llmaudit.fidelity.facets import Facet, absent, declared, exact, faceted, once
+from llmaudit.facets import Facet, absent, declared, exact, faceted, once
 from llmaudit.types import Estimate
 
 __all__ = ["Size", "bits_per_weight", "size_estimates", "size_metrics"]

@@ -28,6 +28,7 @@ _MARKERS = {
     "fidelity": "audits of what another form of a model loses",
     "next_token": "audits that compare groups by the distribution of the next word",
     "pairs": "audits of which of two sentences a model finds more likely",
+    "performance": "audits of how fast a model is and what memory it takes",
     "steering": "audits of whether a model can be steered, and what it costs",
     "tokenization": "audits of what a text costs in tokens",
 }

@@ -199,4 +199,39 @@ _WHERE_USED = (
         "Dutta, A., Krishnan, S., Kwatra, N., & Ramjee, R. (2024). Accuracy is not all you need. Advances in Neural "
         "Information Processing Systems 37. arXiv:2407.09141.",
     ),
+    _Reference(
+        _of_kind("performance"),
+        "Fleming, P. J., & Wallace, J. J. (1986). How not to lie with statistics: The correct way to summarize "
+        "benchmark results. Communications of the ACM, 29(3), 218–221.",
+    ),
+    _Reference(
+        _of_kind("performance"),
+        "Georges, A., Buytaert, D., & Eeckhout, L. (2007). Statistically rigorous Java performance evaluation. "
+        "Proceedings of OOPSLA 2007, 57–76.",
+    ),
+    _Reference(
+        _measures("_knee"),
+        "Hockney, R. W., & Jesshope, C. R. (1981). Parallel computers: Architecture, programming and algorithms. Adam "
+        "Hilger.",
+    ),
+    _Reference(
+        _of_kind("performance"),
+        "Hoefler, T., & Belli, R. (2015). Scientific benchmarking of parallel computing systems: Twelve ways to tell "
+        "the masses when reporting performance results. Proceedings of SC15, Article 73.",
+    ),
+    _Reference(
+        _of_kind("performance"),
+        "Kalibera, T., & Jones, R. (2013). Rigorous benchmarking in reasonable time. Proceedings of ISMM 2013, 63–74.",
+    ),
+    _Reference(
+        _with_intervals("effective sample size"),
+        "Korn, E. L., & Graubard, B. I. (1998). Confidence intervals for proportions with small expected number of "
+        "positive counts estimated from survey data. Survey Methodology, 24(2), 193–201.",
+    ),
+    _Reference(
+        _measures("goodput"),
+        "Zhong, Y., Liu, S., Chen, J., Hu, J., Zhu, Y., Liu, X., Jin, X., & Zhang, H. (2024). DistServe: "
+        "Disaggregating prefill and decoding for goodput-optimized large language model serving. Proceedings of OSDI "
+        "2024, 193–210.",
+    ),
 )

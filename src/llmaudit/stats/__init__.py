@@ -33,6 +33,7 @@ from llmaudit.stats.jackknife import jackknife_interval, simultaneous_jackknife_
 from llmaudit.stats.misclassification import Informedness, informedness, widened, widened_share
 from llmaudit.stats.multiplicity import benjamini_hochberg, holm
 from llmaudit.stats.nested import NestedComponents, nested_components
+from llmaudit.stats.order_statistics import clustered_quantile_interval, independent_values
 from llmaudit.stats.pareto import pareto_front
 from llmaudit.stats.planned_power import PassRule, allowed_sd, clusters_to_pass, detectable, pass_power
 from llmaudit.stats.power import (
@@ -79,6 +80,7 @@ __all__ = [
     "benjamini_hochberg",
     "clopper_pearson",
     "cluster_quantile_intervals",
+    "clustered_quantile_interval",
     "clusters_needed",
     "clusters_to_pass",
     "cochran_mantel_haenszel",
@@ -88,6 +90,7 @@ __all__ = [
     "gini",
     "hedges_g_paired",
     "holm",
+    "independent_values",
     "informedness",
     "jackknife_interval",
     "judge",

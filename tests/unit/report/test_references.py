@@ -49,6 +49,11 @@ def cited(run: Run, *audits: AuditRecord) -> str:
         (audit("tokenization", estimates=(estimate("byte_premium.deu_Latn", 1.1),)), "Arnett"),
         (audit("tokenization", estimates=(estimate("renyi_efficiency.deu_Latn", 0.4),)), "Zouhar"),
         (audit("fidelity", estimates=(estimate("harmful_flips.nf4", 0.1),)), "Dutta"),
+        (audit("performance"), "Kalibera"),
+        (audit("performance"), "Georges"),
+        (audit("performance"), "Hoefler"),
+        (audit("performance", estimates=(estimate("batch_knee.model", 8.0),)), "Hockney"),
+        (audit("performance", estimates=(estimate("goodput_share", 0.9),)), "Zhong"),
     ],
 )
 def test_what_an_audit_rests_on_is_cited(run: Run, record: AuditRecord, authors: str) -> None:

@@ -79,7 +79,7 @@ class HFEngine:
     steering: frozenset[str] = frozenset({"logit_bias", "word_bias", "direction"})
 
     def __init__(self, options: EngineOptions) -> None:
-        self._options = options
+        self.options = options
         started, before = time.perf_counter(), allocated()
         self._loaded: LoadedModel = load_model(options)
         loaded = self._loaded
@@ -187,7 +187,7 @@ class HFEngine:
     def resume(self) -> None:
         """Load the weights again where they were freed. Raises ModelError."""
         if "_loaded" not in vars(self):
-            self._loaded = load_model(self._options)
+            self._loaded = load_model(self.options)
             self._forward = Forward(self._loaded.model, self._device, self._context, self._trial)
 
     def baseline(self, spans: Sequence[Span], disk: int) -> StoredBaseline:

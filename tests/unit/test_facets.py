@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from llmaudit.audit import Metric
-from llmaudit.fidelity.facets import absent, declared, exact, faceted, mean, once, proportion, ratio
+from llmaudit.facets import absent, declared, exact, faceted, mean, once, proportion, ratio
 from llmaudit.stats import Limit, judge, ratio_interval
 from llmaudit.types import Verdict
 

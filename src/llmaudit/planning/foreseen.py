@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -67,6 +67,8 @@ class _Rehearsal:
         facts: Mapping[str, Factor] = tokenizer.info.facts
         self.engine: Engine = FakeEngine()
         self.engine.info = replace(self.engine.info, facts={**self.engine.info.facts, **facts})
+        self.smoke = False
+        self.progress: Callable[[int, int], None] = lambda *_: None
 
     def answer(self, requests: Iterable[Request], engine: Engine | None = None) -> list[Sample]:
         """Answer texts that are to be cut; end the rehearsal at anything else."""

@@ -16,6 +16,7 @@ from llmaudit.engines.base import EngineOptions
 from llmaudit.types import Factor
 
 __all__ = [
+    "READY",
     "Ceilings",
     "Largest",
     "LaunchFailure",
@@ -29,6 +30,9 @@ __all__ = [
     "beyond_context",
     "parse_outcome",
 ]
+
+#: Suffix of the empty file beside the outcome that says: all is imported, and the launch waits for its turn.
+READY = ".ready"
 
 
 @dataclass(frozen=True, slots=True)

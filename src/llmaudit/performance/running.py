@@ -8,14 +8,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 from llmaudit.engines.drivers import find_driver
 from llmaudit.engines.host import Watch
-from llmaudit.engines.launches import LaunchFailure, LaunchResult, LaunchSpec, Outcome, parse_outcome
+from llmaudit.engines.launches import READY, LaunchFailure, LaunchResult, LaunchSpec, Outcome, parse_outcome
 from llmaudit.environment import mask_secrets
 
 __all__ = ["Looking", "ProcessRunner", "Runner", "Waiting", "busy_share", "run_launches"]
@@ -26,6 +28,11 @@ _MODULE = "llmaudit.engines.hf.launch"
 _WINDOW = 0.2
 #: Variables that tell the libraries behind torch how many threads to make.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+#: How many processes are made ready side by side: importing torch and transformers takes one processor for seconds,
+#: and a process that is ready takes none.
+_ABREAST = min(4, os.cpu_count() or 1)
+#: Seconds between two looks at whether they are ready; nothing is timed meanwhile.
+_GLANCE = 0.02
 #: Length of what is quoted from the last line of an error.
 _QUOTED = 300
 
@@ -33,8 +40,14 @@ _QUOTED = 300
 class Runner(Protocol):
     """Whatever runs one launch: a process, or a record of one where the rules around it are shown."""
 
+    def prepare(self, specs: Sequence[LaunchSpec], /) -> None:
+        """Bring launches to where they would begin, side by side; what is ready waits idly for its turn."""
+
     def __call__(self, spec: LaunchSpec, /) -> Outcome:
         """Run one launch; nothing that goes wrong in it is raised."""
+
+    def discard(self) -> None:
+        """End the launches that were prepared and never run."""
 
 
 #: Says what share of a device others use at the moment, in [0, 1]; None where nothing tells. Takes its name.
@@ -64,16 +77,26 @@ def run_launches(
     """
     patience, looking = waiting or Waiting(), look or busy_share
     hopeful = True
-    for spec in specs:
-        bound = patience if hopeful else replace(patience, seconds=0.0)
-        busy, waited = _wait(spec.options.device, bound, looking)
-        hopeful = busy is None or busy <= patience.quiet
-        outcome = run(spec)
-        if isinstance(outcome, LaunchResult):
-            told = (f"Waited {waited:.0f} s for a quiet device.",) if waited >= 1 else ()
-            known = [share for share in (busy, outcome.busy_before) if share is not None]
-            outcome = replace(outcome, busy_before=max(known, default=None), remarks=(*outcome.remarks, *told))
-        yield outcome
+    try:
+        for spec in _prepared(specs, run):
+            bound = patience if hopeful else replace(patience, seconds=0.0)
+            busy, waited = _wait(spec.options.device, bound, looking)
+            hopeful = busy is None or busy <= patience.quiet
+            outcome = run(spec)
+            if isinstance(outcome, LaunchResult):
+                told = (f"Waited {waited:.0f} s for a quiet device.",) if waited >= 1 else ()
+                known = [share for share in (busy, outcome.busy_before) if share is not None]
+                outcome = replace(outcome, busy_before=max(known, default=None), remarks=(*outcome.remarks, *told))
+            yield outcome
+    finally:
+        run.discard()
+
+
+def _prepared(specs: Iterable[LaunchSpec], run: Runner) -> Iterator[LaunchSpec]:
+    left = iter(specs)
+    while group := list(islice(left, _ABREAST)):
+        run.prepare(group)
+        yield from group
 
 
 def _wait(device: str, waiting: Waiting, look: Looking) -> tuple[float | None, float]:
@@ -101,6 +124,42 @@ def busy_share(device: str) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
+class _Process:
+    """A launch that has been started, and waits for the word on its standard input."""
+
+    process: subprocess.Popen[bytes]
+    folder: tempfile.TemporaryDirectory[str]
+
+    @property
+    def outcome(self) -> Path:
+        return _outcome(Path(self.folder.name))
+
+    @property
+    def said(self) -> Path:
+        return _said(Path(self.folder.name))
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is ready, or has ended before it was."""
+        return self.outcome.with_suffix(READY).exists() or self.process.poll() is not None
+
+    def go(self) -> None:
+        """Let it begin. Its input stays open: it ends by itself when that closes, so that it never outlives us."""
+        if self.process.stdin is not None:
+            with suppress(OSError):  # it has ended already
+                self.process.stdin.write(b"go\n")
+                self.process.stdin.flush()
+
+    def end(self) -> None:
+        """Kill it, with all that it started."""
+        _kill(self.process)
+        if self.process.stdin is not None:
+            with suppress(OSError):
+                self.process.stdin.close()
+        self.folder.cleanup()
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessRunner:
     """Runs a launch in a fresh interpreter, which is killed with all that it started if it takes too long."""
 
@@ -108,42 +167,65 @@ class ProcessRunner:
     """Seconds that one launch may take."""
     command: tuple[str, ...] = (sys.executable, "-P", "-m", _MODULE)
     """What is run, before the files of the spec and of the outcome; files of the folder at hand are not imported."""
+    _ready: dict[tuple[str, int], _Process] = field(default_factory=dict)
+    """Arm and number of a launch -> its process."""
+
+    def prepare(self, specs: Sequence[LaunchSpec]) -> None:
+        """Start interpreters that import what they need, and wait until all have."""
+        for spec in specs:
+            self._ready[spec.arm, spec.number] = self._start(spec)
+        deadline = time.monotonic() + self.timeout
+        while time.monotonic() < deadline and not all(each.settled for each in self._ready.values()):
+            time.sleep(_GLANCE)
+
+    def discard(self) -> None:
+        """End what was prepared and never run."""
+        while self._ready:
+            self._ready.popitem()[1].end()
 
     def __call__(self, spec: LaunchSpec) -> Outcome:
         """Run one launch: a result, or why there is none."""
-        with tempfile.TemporaryDirectory(prefix="llmaudit-launch-") as place:
-            folder = Path(place)
-            asked, answered, said = folder / "spec.json", folder / "outcome.json", folder / "said.txt"
-            asked.write_text(spec.to_json(), encoding="utf-8")
-            started = time.monotonic()
-            code = self._run([*self.command, str(asked), str(answered)], said, _environment(spec))
-            seconds = time.monotonic() - started
-            if code is None:
+        started = self._ready.pop((spec.arm, spec.number), None) or self._start(spec)
+        try:
+            began = time.monotonic()
+            started.go()
+            try:
+                code = started.process.wait(self.timeout)
+            except subprocess.TimeoutExpired:
                 why = f"took longer than {self.timeout:g} s and was killed"
-                return LaunchFailure(spec.arm, spec.number, "hung", why, seconds)
-            if code == 0 and answered.is_file():
-                return _read(spec, answered, seconds)
-            return LaunchFailure(spec.arm, spec.number, "crashed", _crash(code, said), seconds)
+                return LaunchFailure(spec.arm, spec.number, "hung", why, time.monotonic() - began)
+            seconds = time.monotonic() - began
+            if code == 0 and started.outcome.is_file():
+                return _read(spec, started.outcome, seconds)
+            return LaunchFailure(spec.arm, spec.number, "crashed", _crash(code, started.said), seconds)
+        finally:
+            # Also where the user has lost patience: nothing may go on timing behind the next launch.
+            started.end()
 
-    def _run(self, command: list[str], said: Path, environment: Mapping[str, str]) -> int | None:
-        """Return the exit status, negative for a signal; None where the time was up."""
-        with said.open("wb") as stream:
+    def _start(self, spec: LaunchSpec) -> _Process:
+        folder = tempfile.TemporaryDirectory(prefix="llmaudit-launch-")
+        place = Path(folder.name)
+        asked = place / "spec.json"
+        asked.write_text(spec.to_json(), encoding="utf-8")
+        with _said(place).open("wb") as stream:
             process = subprocess.Popen(  # noqa: S603 - our own module, and files of our own making
-                command,
-                stdin=subprocess.DEVNULL,
+                [*self.command, str(asked), str(_outcome(place))],
+                stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=stream,
-                env=environment,
+                env=_environment(spec),
                 # A group of its own, so that what it starts is killed with it.
                 start_new_session=True,
             )
-        try:
-            return process.wait(self.timeout)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            # Also where the user has lost patience: nothing may go on timing behind the next launch.
-            _kill(process)
+        return _Process(process, folder)
+
+
+def _outcome(folder: Path) -> Path:
+    return folder / "outcome.json"
+
+
+def _said(folder: Path) -> Path:
+    return folder / "said.txt"
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -71,6 +71,16 @@ class Recording:
 
     outcomes: Sequence[Outcome | None] = ()
     asked: list[LaunchSpec] = field(default_factory=list)
+    prepared: list[LaunchSpec] = field(default_factory=list)
+    discarded: int = 0
+
+    def prepare(self, specs: Sequence[LaunchSpec]) -> None:
+        """Note which launches were made ready."""
+        self.prepared += specs
+
+    def discard(self) -> None:
+        """Note that what was made ready is not needed any more."""
+        self.discarded += 1
 
     def __call__(self, asked: LaunchSpec) -> Outcome:
         """Give the next one; None stands for a good result."""

@@ -54,6 +54,18 @@ def test_launches_are_made_one_after_the_other() -> None:
     assert len(recording.asked) == 1
 
 
+def test_launches_are_prepared_before_their_turn_and_discarded_where_nobody_waits_for_them() -> None:
+    recording = Recording()
+    launches = run_launches(SPECS, recording, Waiting(), looks(0.0))
+    next(launches)
+    assert recording.prepared == SPECS[: running._ABREAST]
+    launches.close()  # type: ignore[attr-defined]  # a generator, as Ctrl-C closes it
+    assert (len(recording.asked), recording.discarded) == (1, 1)
+    recording = Recording()
+    run(recording, looks(0.0), Waiting())
+    assert recording.prepared == recording.asked == SPECS
+
+
 def test_a_quiet_machine_is_not_waited_for() -> None:
     started = time.monotonic()
     outcomes = run(Recording(), looks(0.01, 0.02, 0.03, 0.04), Waiting(quiet=0.1, seconds=60))
@@ -212,6 +224,37 @@ def test_a_failure_that_the_process_reports_keeps_its_reason(tmp_path: Path) -> 
     failure = failed(runner, spec())
     assert replace(failure, seconds=0.0) == told
     assert failure.seconds > 0
+
+
+WAITING = "Path(sys.argv[2]).with_suffix('.ready').touch()\nword = os.read(0, 64)\nbegan = time.time()\n"
+
+
+def test_prepared_launches_wait_for_their_turn(tmp_path: Path) -> None:
+    text = f"Path({str(tmp_path)!r}, f'began {{time.time()}}').touch(); sys.exit(word.decode())"
+    runner = script(tmp_path, f"{WAITING}{text}")
+    runner.prepare(SPECS[:2])
+    assert not list(tmp_path.glob("began *"))
+    assert failed(runner, SPECS[0]).message == "ended with status 1: go"
+    assert len(list(tmp_path.glob("began *"))) == 1
+    assert failed(runner, SPECS[1]).message == "ended with status 1: go"
+
+
+def test_a_launch_that_crashes_while_it_is_prepared_is_told_in_its_turn(tmp_path: Path) -> None:
+    runner = script(tmp_path, "sys.exit('no module named torch')")
+    started = time.monotonic()
+    runner.prepare(SPECS[:2])
+    assert time.monotonic() - started < 15
+    assert failed(runner, SPECS[0]).message == "ended with status 1: no module named torch"
+    assert failed(runner, SPECS[1]).reason == "crashed"
+
+
+def test_what_was_prepared_and_never_run_is_ended(tmp_path: Path) -> None:
+    runner = script(tmp_path, f"Path({str(tmp_path)!r}, 'pid').write_text(str(os.getpid()))\n{WAITING}")
+    runner.prepare(SPECS[:1])
+    pid = int((tmp_path / "pid").read_text(encoding="utf-8"))
+    assert _lives(pid)
+    runner.discard()
+    assert not _lives(pid)
 
 
 def _lives(pid: int) -> bool:

@@ -2,17 +2,21 @@
 
     python -m llmaudit.engines.hf.launch SPEC OUTCOME
 
-reads a LaunchSpec from one file and writes an Outcome to the other, both as JSON. `llmaudit.performance.running` starts
-it; nobody else needs to.
+reads a LaunchSpec from one file and writes an Outcome to the other, both as JSON. It begins when it reads a line from
+its standard input, and ends when that is closed. `llmaudit.performance.running` starts it; nobody else needs to.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import psutil
@@ -33,6 +37,7 @@ from llmaudit.engines.hf.memory import attempt
 from llmaudit.engines.hf.timing import Prompts, Stopwatch, cache_sizes, time_workload
 from llmaudit.engines.host import Watch
 from llmaudit.engines.launches import (
+    READY,
     LaunchFailure,
     LaunchResult,
     LaunchSpec,
@@ -42,6 +47,7 @@ from llmaudit.engines.launches import (
     beyond_context,
 )
 from llmaudit.engines.models import resolve
+from llmaudit.engines.quantization import BITSANDBYTES
 from llmaudit.errors import ModelError
 
 __all__ = ["launch", "main"]
@@ -50,9 +56,8 @@ _UNSTEADY = "the last runs of the warm-up still differed by more than 5 %"
 _LIFELONG = "This system cannot forget a peak of memory: what is called the peak includes loading."
 
 
-def launch(spec: LaunchSpec) -> Outcome:
-    """Run one launch in this process."""
-    imported = time.time() - psutil.Process().create_time()
+def launch(spec: LaunchSpec, imported: float) -> Outcome:
+    """Run one launch in this process, which took `imported` seconds to import what it needs."""
     if spec.threads is not None:
         # Before the first product: the pool of threads is made with it.
         torch.set_num_threads(spec.threads)
@@ -169,10 +174,32 @@ def _refusal(spec: LaunchSpec, context: int | None) -> str | None:
 def main(arguments: Sequence[str]) -> None:
     """Read the spec, run the launch, write the outcome: all of it, or nothing."""
     asked, answered = map(Path, arguments)
-    outcome = launch(LaunchSpec.from_json(asked.read_text(encoding="utf-8")))
+    spec = LaunchSpec.from_json(asked.read_text(encoding="utf-8"))
+    if spec.options.quantization in BITSANDBYTES:
+        # A second that is no part of loading; where it is missing, loading says so.
+        with suppress(ImportError):
+            import_module("bitsandbytes")
+    imported = time.time() - psutil.Process().create_time()
+    answered.with_suffix(READY).touch()
+    if not _said():
+        return
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    outcome = launch(spec, imported)
     scratch = answered.with_suffix(".part")
     scratch.write_text(outcome.to_json(), encoding="utf-8")
     scratch.replace(answered)
+
+
+def _said() -> bool:
+    """Wait for a word on the standard input; False where it was closed. Not by `sys.stdin`, whose lock outlives us."""
+    return bool(os.read(0, 64))
+
+
+def _end_with_parent() -> None:
+    """End where whoever waits for the outcome has gone: nothing may go on timing behind their back."""
+    while _said():
+        pass
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def _spec(folder: Path) -> LaunchSpec:
 
 
 def test_a_launch_on_an_accelerator_tells_its_times_and_sizes(llama_folder: Path) -> None:
-    found = launch(_spec(llama_folder))
+    found = launch(_spec(llama_folder), 0.5)
     assert isinstance(found, LaunchResult)
     (timed,) = found.timed
     assert all(each.ttft > 0 and min(each.steps) > 0 for each in timed.repetitions)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from llmaudit.engines.hf import launch as launching
 from llmaudit.engines.hf.launch import launch, main
 from llmaudit.engines.hf.timing import Prompts, Stopwatch, time_workload
 from llmaudit.engines.launches import LaunchFailure, LaunchResult, LaunchSpec, Timed, Workload, parse_outcome
+from llmaudit.performance.running import ProcessRunner
 
 pytestmark = pytest.mark.usefixtures("quick_release")
 
@@ -24,13 +28,13 @@ def spec(folder: Path, **changes: Any) -> LaunchSpec:
 
 
 def good(asked: LaunchSpec) -> LaunchResult:
-    outcome = launch(asked)
+    outcome = launch(asked, 0.5)
     assert isinstance(outcome, LaunchResult)
     return outcome
 
 
 def refused(asked: LaunchSpec) -> str:
-    outcome = launch(asked)
+    outcome = launch(asked, 0.5)
     assert isinstance(outcome, LaunchFailure)
     assert (outcome.arm, outcome.number, outcome.reason) == ("model", 4, "refused")
     return outcome.message
@@ -119,7 +123,7 @@ def test_a_batch_that_does_not_fit_loses_no_other(llama_folder: Path, monkeypatc
 
 def test_where_no_batch_fits_that_is_the_finding(llama_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launching, "time_workload", full)
-    outcome = launch(spec(llama_folder, workloads=WORKLOADS[1:]))
+    outcome = launch(spec(llama_folder, workloads=WORKLOADS[1:]), 0.5)
     assert outcome == LaunchFailure("model", 4, "no memory", "b3-p8-n2: more than the memory of cpu holds")
 
 
@@ -127,7 +131,7 @@ def test_a_processor_is_not_driven_into_swap(llama_folder: Path, monkeypatch: py
     # 256 bytes of cache a token; a tenth of a text's cache is free.
     monkeypatch.setattr("llmaudit.engines.hf.devices.free_memory", lambda place: 256 * 2)
     monkeypatch.setattr(launching, "time_workload", lambda *_: pytest.fail("it was tried"))
-    assert isinstance(launch(spec(llama_folder)), LaunchFailure)
+    assert isinstance(launch(spec(llama_folder), 0.5), LaunchFailure)
 
 
 def test_a_peak_that_cannot_be_forgotten_is_remarked(llama_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,9 +142,42 @@ def test_a_peak_that_cannot_be_forgotten_is_remarked(llama_folder: Path, monkeyp
     assert found.remarks[-1].startswith("No search for the largest batch")
 
 
+@pytest.fixture
+def words(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What is said to the launch, word by word; then whoever said it stays there."""
+    left = [b"go\n"]
+    stays = threading.Event()
+    monkeypatch.setattr(launching.os, "read", lambda *_: left.pop(0) if left else stays.wait() and b"")
+    return left
+
+
+@pytest.mark.usefixtures("words")
 def test_the_outcome_is_written_whole(llama_folder: Path, tmp_path: Path) -> None:
     asked, answered = tmp_path / "spec.json", tmp_path / "outcome.json"
     asked.write_text(spec(llama_folder).to_json(), encoding="utf-8")
     main([str(asked), str(answered)])
     assert isinstance(parse_outcome(answered.read_text(encoding="utf-8")), LaunchResult)
-    assert sorted(file.name for file in tmp_path.glob("*.*")) == ["outcome.json", "spec.json"]
+    assert sorted(file.name for file in tmp_path.glob("*.*")) == ["outcome.json", "outcome.ready", "spec.json"]
+
+
+def test_a_launch_that_nobody_waits_for_does_not_begin(llama_folder: Path, tmp_path: Path, words: list[bytes]) -> None:
+    words[:] = [b""]
+    asked, answered = tmp_path / "spec.json", tmp_path / "outcome.json"
+    asked.write_text(spec(llama_folder).to_json(), encoding="utf-8")
+    main([str(asked), str(answered)])
+    assert not answered.exists()
+
+
+def test_a_launch_ends_with_whoever_waits_for_it(llama_folder: Path, tmp_path: Path) -> None:
+    asked = tmp_path / "spec.json"
+    slow = replace(spec(llama_folder), repetitions=100_000)
+    asked.write_text(slow.to_json(), encoding="utf-8")
+    command = [*ProcessRunner().command, str(asked), str(tmp_path / "outcome.json")]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdin is not None
+    process.stdin.write(b"go\n")
+    process.stdin.flush()
+    time.sleep(1.0)
+    assert process.poll() is None
+    process.stdin.close()
+    assert process.wait(120) == 1

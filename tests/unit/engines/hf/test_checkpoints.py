@@ -98,7 +98,7 @@ def q8(tiny: Any, full: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
     for name, tensor in load_file(full / "model.safetensors").items():
         kind = gguf.GGMLQuantizationType.Q8_0 if tensor.ndim == 2 else gguf.GGMLQuantizationType.F32
-        writer.add_tensor(names.get_name(name, (".weight",)), gguf.quantize(tensor.numpy(), kind), raw_dtype=kind)
+        writer.add_tensor(str(names.get_name(name, (".weight",))), gguf.quantize(tensor.numpy(), kind), raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -9,7 +9,7 @@ from typing import Any
 
 from llmaudit.errors import ModelError
 
-__all__ = ["check_checkpoint", "method_of", "unpack"]
+__all__ = ["check_checkpoint", "is_scale", "method_of", "unpack"]
 
 #: How weights may be quantized in a folder -> what reads them, as it is imported -> as it is installed. Of a method
 #: that is not here the library itself says what it lacks.
@@ -57,3 +57,8 @@ def unpack(model: Any) -> Any:
     if hasattr(model, "ct_decompress_hook"):
         model.hf_quantizer.compressor.decompress_model(model)
     return model
+
+
+def is_scale(module: Any, name: str) -> bool:
+    """Whether a parameter of a module is not one of the model's, but what compressed-tensors keeps beside a weight."""
+    return hasattr(module, "quantization_scheme") and name not in {"weight", "bias"}

@@ -30,8 +30,12 @@ compressed_tensors = pytest.mark.skipif(
     importlib.util.find_spec("compressed_tensors") is None,
     reason="needs compressed-tensors: pip install llmaudit[quantization]",
 )
-#: Wide enough for groups of 64 weights; of five matrices of 64 rows and columns, and so on, in each of two layers.
+bitsandbytes = pytest.mark.skipif(
+    importlib.util.find_spec("bitsandbytes") is None, reason="needs bitsandbytes: pip install llmaudit[quantization]"
+)
+#: Wide enough for groups of 64 weights.
 WIDE = {"hidden_size": 64, "intermediate_size": 128}
+#: Weights of the matrices of two layers: queries and outputs, keys and values, and three of the middle.
 WEIGHTS = 2 * (2 * 64 * 64 + 2 * 64 * 32 + 3 * 64 * 128)
 DOCUMENTS = [
     "The students had read the book twice, and said so.",
@@ -158,10 +162,24 @@ def test_a_folder_of_compressed_tensors_is_compared_as_the_library_reads_it(
 @compressed_tensors
 @pytest.mark.filterwarnings("ignore")
 def test_a_quantized_folder_is_recorded_as_what_it_is(tiny: Any, full: Path, packed: Path) -> None:
-    info = tiny.engine(packed).info
-    assert info.quantization == "compressed-tensors"
-    assert info.parameters == tiny.engine(full).info.parameters
-    assert tiny.engine(packed).footprint().parameters == info.parameters
+    engine, plain = tiny.engine(packed), tiny.engine(full)
+    assert engine.info.quantization == "compressed-tensors"
+    # Neither is a packed number one parameter, nor is a scale any.
+    assert engine.info.parameters == engine.footprint().parameters == plain.info.parameters
+    assert engine.anatomy().parts == plain.anatomy().parts
+
+
+@bitsandbytes
+@pytest.mark.filterwarnings("ignore")
+def test_a_folder_saved_by_bitsandbytes_is_what_it_makes_while_loading(tiny: Any, full: Path, tmp_path: Path) -> None:
+    engine = tiny.engine(full, quantization="nf4")
+    engine._loaded.model.save_pretrained(tmp_path)
+    tiny.byte_level().save_pretrained(tmp_path)
+    found = compared(tiny.engine(full), {"saved": {"model": str(tmp_path)}, "made": {"quantization": "nf4"}})
+    assert value(found, "kl_mean.saved") == pytest.approx(value(found, "kl_mean.made"), rel=1e-3)
+    for size in ("bits_per_weight", "stored_bytes", "allocated_bytes"):
+        assert value(found, f"{size}.saved") == pytest.approx(value(found, f"{size}.made"), rel=0.02), size
+    assert tiny.engine(tmp_path).info.quantization == "bitsandbytes"
 
 
 def test_a_gguf_is_stored_as_its_file_says_and_held_in_full(q8: Path, tiny: Any) -> None:

@@ -27,6 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if any(part in _WITH_MODEL for part in settings.parts):
             outcomes += _with_model(settings)
+        if "tokenization" in settings.parts:
+            from benchmarks.tokenization import tokenization  # noqa: PLC0415 - see _with_model
+
+            outcomes.append(tokenization(settings.model, 1 if settings.quick else settings.repetitions))
         outcomes += _in_processes(settings)
     except (DataError, LLMAuditError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -37,6 +37,7 @@ TARGETS: Mapping[str, Target] = {
     "loglikelihood_vs_lm_eval_1": Target(4, at_least=True),
     "loglikelihood_max_difference": Target(0.001, at_least=False, unit=" nats"),
     "mixed_settings_vs_separate": Target(3, at_least=True),
+    "tokenization_seconds": Target(10, at_least=False, unit=" s"),
     "overhead_share": Target(0.05, at_least=False),
     "plugin_startup_ms": Target(30, at_least=False, unit=" ms"),
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 __all__ = ["PARTS", "Settings", "parse"]
 
-PARTS = ("generate", "likelihood", "mixed", "overhead", "startup")
+PARTS = ("generate", "likelihood", "mixed", "tokenization", "overhead", "startup")
 
 
 @dataclass(frozen=True, slots=True)

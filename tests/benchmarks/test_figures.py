@@ -14,6 +14,7 @@ KEYS = [
     "loglikelihood_vs_lm_eval_1",
     "loglikelihood_max_difference",
     "mixed_settings_vs_separate",
+    "tokenization_seconds",
     "overhead_share",
     "plugin_startup_ms",
 ]

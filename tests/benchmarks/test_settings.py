@@ -19,7 +19,10 @@ def test_everything_given() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--only", "generate,speed"], "'speed' is not a part; say one or more of generate,likelihood,mixed,overhead"),
+        (
+            ["--only", "generate,speed"],
+            "'speed' is not a part; say one or more of generate,likelihood,mixed",
+        ),
         (["--repetitions", "0"], "'0' is not a number of repetitions; say 3 or more"),
         (["--repetitions", "-1"], "'-1' is not a number of repetitions"),
     ],

@@ -68,7 +68,12 @@ def measured(reference: HFEngine, variants: dict[str, Any], **stimuli: Any) -> M
 
     def engine_of(variant: Variant) -> HFEngine:
         return HFEngine(
-            EngineOptions(DEFAULT_MODEL, device="cpu", dtype=variant.dtype or "auto", quantization=variant.quantization)
+            EngineOptions(
+                variant.model or DEFAULT_MODEL,
+                device="cpu",
+                dtype=variant.dtype or "auto",
+                quantization=variant.quantization,
+            )
         )
 
     return audit.run(Execution(reference, lambda _: reference, lambda *_: None, engine_of=engine_of))[0]
@@ -98,6 +103,18 @@ def test_data_types_and_quantizers_do_damage_in_their_known_order(reference: HFE
     bits = values(found, "bits_per_weight", variants)
     assert bits[:3] == [32, 16, 16]
     assert bits[3:] == pytest.approx([8, 4.5, 4.5], abs=0.1)
+
+
+def test_the_file_behind_the_name_is_the_same_model(reference: HFEngine) -> None:
+    file = Path(resolve(DEFAULT_MODEL, {}).location)
+    found = measured(reference, {"file": {"model": str(file)}}, documents=DOCUMENTS)
+    assert values(found, "kl_max", {"file": None}) == [0]
+    sizes = [found.estimates[f"stored_bytes.{name}"].value for name in ("file", "reference")]
+    # The file holds its vocabulary too.
+    assert 0.95 * file.stat().st_size < sizes[0] == sizes[1] < file.stat().st_size
+    # Q4_1: for 32 weights of 4 bits a scale and an offset of float16.
+    assert values(found, "bits_per_weight", {"file": None}) == [5]
+    assert found.estimates["allocated_bytes.file"].value > 4 * sizes[0]
 
 
 def test_rounding_does_more_damage_with_every_bit_less(reference: HFEngine) -> None:
@@ -179,7 +196,16 @@ class Peak:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mapped files are told apart on Linux")
-@pytest.mark.parametrize("variant", [{"dtype": "bfloat16"}, {"quantization": "rtn3-g64"}])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.parametrize(
+    "variant",
+    [
+        {"dtype": "bfloat16"},
+        {"quantization": "rtn3-g64"},
+        pytest.param({"quantization": "int8"}, marks=bitsandbytes),
+    ],
+    ids=lambda variant: "-".join(variant.values()),
+)
 def test_a_comparison_takes_one_variant_and_300_mb(reference: HFEngine, variant: dict[str, str]) -> None:
     long = " ".join(DOCUMENTS) * 2
     # Loaded once, so that what torch and transformers import for it is not counted.

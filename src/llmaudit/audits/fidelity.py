@@ -62,6 +62,8 @@ class Fidelity(Audit["Fidelity.Params"]):
         "llama.cpp's standard errors treat tokens as independent: ours are over documents (or chunks), and wider."
         " Chunks of one text are neighbours, and not fully independent either.",
         "Perplexity depends on the tokenizer, the window and the texts; only what shares all three can be compared.",
+        "The reference is what it is compared with and no truth: one that was read from a quantized file, such as most"
+        " GGUF files, has that file's losses already, and what is measured comes on top of them.",
         "Simulated rounding shows what fewer bits do to the predictions; its sizes are computed, and nothing gets"
         " faster.",
     )

@@ -59,7 +59,10 @@ class Footprint:
     """What the weights of a model take."""
 
     stored_bytes: int
-    """Of all tensors as they would be stored, scales included, a tensor that two names share counted once."""
+    """Of all tensors as they would be stored, scales included, a tensor that two names share counted once.
+
+    Of weights that were read from a quantized file and are used as they are: as they are stored there.
+    """
     allocated_bytes: int
     """Really held in memory, or on the accelerator."""
     parameters: int

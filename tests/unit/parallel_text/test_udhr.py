@@ -28,6 +28,41 @@ def test_articles_of_two_layouts(tmp_path: Path) -> None:
     assert set(text.sha256) == {"udhr_eng.txt", "deu_1996.txt"}
 
 
+def generated(title: str, word: str) -> str:
+    """A file as the project generated it: with the white space of the XML behind it, and lists among the articles."""
+    lists = {11: 2, 13: 2, 16: 3, 21: 3, 23: 4, 29: 3}
+    text = f"{HEADER}{title}\n      Preamble\n      Whereas\n      Whereas\n   \n"
+    for number in range(1, 31):
+        text += f"      {word} {number}\n"
+        if number in lists:
+            items = [f"         \n            Item {item}.\n         \n" for item in range(1, lists[number] + 1)]
+            text += f"      \n{''.join(items)}      \n   \n"
+        else:
+            text += f"      Text {number}.\n      More.\n   \n"
+    return text.removesuffix("\n")
+
+
+def test_articles_that_are_lists_stay_whole(tmp_path: Path) -> None:
+    (tmp_path / "udhr_eng.txt").write_text(generated("Declaration", "Article"))
+    # With a note behind the title, the preamble is a part of its own; an item may be indented by a tabulator.
+    german = generated("Erklärung\n      Resolution 217\n   ", "Artikel").replace("            Item", "\t Item")
+    (tmp_path / "udhr_deu.txt").write_text(german)
+    passages = udhr.read(tmp_path, ["eng", "deu"]).passages
+    for language, word in (("eng", "Article"), ("deu", "Artikel")):
+        articles = passages[language]
+        assert [article.split("\n")[0] for article in articles] == [f"{word} {number}" for number in range(1, 31)]
+        assert articles[1] == f"{word} 2\nText 2.\nMore."
+        assert articles[15] == f"{word} 16\nItem 1.\nItem 2.\nItem 3."
+        assert articles[29] == f"{word} 30\nText 30.\nMore."
+
+
+def test_a_blank_line_inside_an_article_is_told(tmp_path: Path) -> None:
+    torn = generated("Declaration", "Article").replace("      More.", "\n      More.")
+    (tmp_path / "udhr_eng.txt").write_text(torn)
+    with pytest.raises(ValueError, match=r"udhr_eng\.txt has 55 parts .* 30 articles and at most 2 parts before them"):
+        udhr.read(tmp_path, ["eng"])
+
+
 def test_a_language_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "udhr_eng.txt").write_text(declaration("Article"))
     with pytest.raises(ValueError, match=r"no text in 'enk' under .*; did you mean 'eng'\?"):

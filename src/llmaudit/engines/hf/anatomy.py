@@ -13,6 +13,7 @@ import torch
 
 from llmaudit.engines.anatomy import PARTS, Anatomy, Part, SpecialToken, TextReading
 from llmaudit.engines.hf.cache import cache_bytes
+from llmaudit.engines.hf.checkpoint import is_scale
 from llmaudit.engines.hf.footprint import allocated_tensors
 from llmaudit.engines.hf.memory import attempt
 from llmaudit.engines.launches import Shape
@@ -151,8 +152,10 @@ def _parts(model: Any) -> dict[Part, int]:
     head = model.get_output_embeddings()
     counts: Counter[Part] = Counter()
     for name, parameter in model.named_parameters():
-        path, _, _ = name.rpartition(".")
+        path, _, leaf = name.rpartition(".")
         owner = model.get_submodule(path)
+        if is_scale(owner, leaf):
+            continue
         counts["head" if owner is head and not _is_tied(model) else _part(owner, path)] += _size(parameter)
     return {part: counts[part] for part in PARTS}
 

@@ -21,12 +21,12 @@ from llmaudit.engines.hf.encoding import Encoder, Ids, continuation_text
 from llmaudit.engines.hf.footprint import footprint
 from llmaudit.engines.hf.forward import Forward
 from llmaudit.engines.hf.generation import Decoded, Decoder, Job
+from llmaudit.engines.hf.gguf_tensors import as_in_gguf
 from llmaudit.engines.hf.loading import LoadedModel, load_model
 from llmaudit.engines.hf.matmul import PackedWeights
 from llmaudit.engines.hf.memory import NO_MEMORY, Budget, allocated, free_memory, keep_freed_pages, release
 from llmaudit.engines.hf.noise import row_key
 from llmaudit.engines.hf.representations import attend, embed, stream_logits
-from llmaudit.engines.hf.rounding import Rounding
 from llmaudit.engines.hf.scoring import Asked, next_tokens, score
 from llmaudit.engines.hf.selfcheck import PROBE_TEXTS, Trial, check_decoding
 from llmaudit.engines.hf.tokenization import cut, vocabulary_digest
@@ -84,9 +84,8 @@ class HFEngine:
         self._loaded: LoadedModel = load_model(options)
         loaded = self._loaded
         keep_freed_pages()
-        rounding = Rounding.parse(options.quantization) if options.quantization else None
-        # Now: bitsandbytes lays the weights out anew when it first multiplies with them on a CPU.
-        self._footprint = footprint(loaded.model, rounding, time.perf_counter() - started, allocated() - before)
+        self._footprint = footprint(loaded.model, loaded.stored, time.perf_counter() - started, allocated() - before)
+        self._gguf = loaded.gguf
         self.info = replace(loaded.info, weight_bytes=self._footprint.stored_bytes)
         self._tokenizer = loaded.tokenizer
         self._encoder = Encoder(loaded.tokenizer)
@@ -173,7 +172,9 @@ class HFEngine:
         return min(len(self._tokenizer), self._vocabulary)
 
     def footprint(self) -> Footprint:
-        """What the weights took when they were loaded."""
+        """What the weights took when they were loaded; of a GGUF file as it is, stored in that."""
+        if self._gguf is not None:  # read when it is asked for: that takes seconds
+            self._footprint, self._gguf = as_in_gguf(self._footprint, self._gguf), None
         return self._footprint
 
     def room(self) -> int:

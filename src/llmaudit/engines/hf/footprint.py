@@ -6,38 +6,72 @@ The library's own figure is wrong for several quantizers, and blind to the scale
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from llmaudit.engines.comparing import Footprint
+from llmaudit.engines.hf.checkpoint import method_of
 from llmaudit.engines.hf.rounding import Rounding
 
-__all__ = ["allocated_tensors", "footprint", "is_matrix", "weights_of"]
+__all__ = ["Stored", "allocated_tensors", "count_parameters", "footprint", "is_matrix", "weigh", "weights_of"]
 
 #: How deep the tensors of a quantizer lie: a parameter's state, the state of its scales, their codebook.
 _DEPTH = 7
 
 
-def footprint(model: Any, rounding: Rounding | None, load_seconds: float, on_device: int) -> Footprint:
-    """Weigh a model. `on_device` is what loading took of the accelerator's memory; 0 where there is none."""
-    stored = _stored(model)
-    matrices = _matrices(model, stored)
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What weights take as they are stored; the fields are those of Footprint."""
+
+    bytes: int
+    parameters: int
+    matrices: Mapping[str, int]
+    weights: Mapping[str, int]
+    simulated: bool
+
+
+def weigh(model: Any, rounding: Rounding | None = None) -> Stored:
+    """Weigh a model that was just loaded: bitsandbytes lays weights out anew when it first multiplies on a CPU."""
+    tensors = _stored(model)
+    matrices = _matrices(model, tensors)
     weights = {name: weights_of(model.get_submodule(name)) for name in matrices}
-    total = sum(tensor.numel() * tensor.element_size() for tensor in _each_once(stored).values())
+    total = sum(tensor.numel() * tensor.element_size() for tensor in _each_once(tensors).values())
     if rounding is not None:
         computed = {name: _rounded_bytes(model.get_submodule(name), rounding) for name in matrices}
         total += sum(computed.values()) - sum(matrices.values())
         matrices = computed
+    known = {name: count for name, count in weights.items() if count}
+    return Stored(total, count_parameters(model), matrices, known, simulated=rounding is not None)
+
+
+def footprint(model: Any, stored: Stored, load_seconds: float, on_device: int) -> Footprint:
+    """Weigh a model as it is held. `on_device` is what loading took of the accelerator's memory; 0 without one."""
     return Footprint(
-        stored_bytes=total,
+        stored_bytes=stored.bytes,
         allocated_bytes=on_device or sum(tensor.untyped_storage().nbytes() for tensor in allocated_tensors(model)),
-        parameters=int(model.num_parameters()),
+        parameters=stored.parameters,
         load_seconds=load_seconds,
-        matrices=matrices,
-        weights={name: count for name, count in weights.items() if count},
-        simulated=rounding is not None,
+        matrices=stored.matrices,
+        weights=stored.weights,
+        simulated=stored.simulated,
     )
+
+
+def count_parameters(model: Any) -> int:
+    """Return the number of parameters, packed ones counted as what they stand for, and their scales not at all."""
+    if method_of(model.config) in {None, "bitsandbytes"}:
+        # Packed four-bit weights hold two parameters a byte; transformers' own count knows those, and no others.
+        return int(model.num_parameters())
+    counts: dict[int, int] = {}
+    for module in model.modules():
+        own = dict(module.named_parameters(recurse=False))
+        if is_matrix(module) and (weights := weights_of(module)):
+            own = {name: parameter for name, parameter in own.items() if name in {"weight", "bias"}}
+            counts[id(own.pop("weight", module))] = weights
+        counts |= {id(parameter): parameter.numel() for parameter in own.values()}
+    return sum(counts.values())
 
 
 def allocated_tensors(model: Any) -> list[torch.Tensor]:

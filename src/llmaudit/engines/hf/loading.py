@@ -20,7 +20,9 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from llmaudit.engines.base import EngineOptions
+from llmaudit.engines.hf.checkpoint import check_checkpoint, method_of, unpack
 from llmaudit.engines.hf.files import hash_files, hash_weights, local_folder
+from llmaudit.engines.hf.footprint import Stored, weigh
 from llmaudit.engines.hf.quiet import quiet
 from llmaudit.engines.hf.rounding import Rounding, round_weights
 from llmaudit.engines.hf.tokenization import vocabulary_digest
@@ -64,6 +66,10 @@ class LoadedModel:
     """Whether all products are made in float32, so that a batch moves the last digits only."""
     memory_key: str
     """Names model, data type and machine: what the batch that fits the memory depends on."""
+    stored: Stored
+    """What the weights take, as they lay in memory when they had just been read."""
+    gguf: Path | None
+    """The GGUF file whose tensors the weights stand for, unless they were asked for in another form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,7 @@ class ReadModel:
     dtype: torch.dtype
     drawn: torch.dtype
     """What completions are drawn in; shorter than `dtype` where the device multiplies faster then."""
+    stored: Stored
 
     @property
     def context(self) -> int | None:
@@ -93,7 +100,7 @@ def load_model(options: EngineOptions) -> LoadedModel:
 
     def load_sampler() -> Any:
         with quiet():
-            return model if drawn == dtype else _read_weights(folder, drawn, device, options.quantization)
+            return model if drawn == dtype else unpack(_read_weights(folder, drawn, device, options.quantization))
 
     info = ModelInfo(
         name=options.model,
@@ -101,9 +108,9 @@ def load_model(options: EngineOptions) -> LoadedModel:
         engine="hf",
         revision=_revision(source.kind, folder, options.revision),
         sha256=hash_weights(source, folder),
-        parameters=_count_parameters(model),
+        parameters=read.stored.parameters,
         dtype=str(dtype).removeprefix("torch."),
-        quantization=options.quantization,
+        quantization=options.quantization or method_of(config),
         device=str(device),
         tokenizer=vocabulary_digest(tokenizer),
         facts={
@@ -114,9 +121,12 @@ def load_model(options: EngineOptions) -> LoadedModel:
         },
     )
     # Rounded weights are multiplied as any others.
-    full = options.quantization is None or Rounding.parse(options.quantization) is not None
-    exact = dtype == torch.float32 and full and not hasattr(config, "quantization_config")
-    return LoadedModel(model, tokenizer, info, device, load_sampler, exact, _memory_key(info, device))
+    exact = dtype == torch.float32 and (info.quantization is None or _rounding(options) is not None)
+    as_it_is = source.kind == "gguf" and options.dtype == "auto" and options.quantization is None
+    file = Path(source.location) if as_it_is else None
+    return LoadedModel(
+        model, tokenizer, info, device, load_sampler, exact, _memory_key(info, device), read.stored, file
+    )
 
 
 def read_model(folder: Path, device: torch.device, options: EngineOptions) -> ReadModel:
@@ -124,15 +134,23 @@ def read_model(folder: Path, device: torch.device, options: EngineOptions) -> Re
     with quiet():
         tokenizer = load_tokenizer(folder)
         config = _read_config(folder)
+        check_checkpoint(folder, config, options.quantization)
         dtype, drawn = pick_dtypes(options, device, config)
         model = _read_weights(folder, dtype, device, options.quantization)
+        # Now: some weights are laid out anew when they are unpacked, or first multiplied with.
+        stored = weigh(model, _rounding(options))
+        unpack(model)
     _check_vocabulary(folder, model, tokenizer)
     if getattr(model, "_is_stateful", False):
         raise ModelError(
             f"{folder}: {config.model_type} keeps a recurrent state in place of keys and values, which padded rows of a"
             " batch would change; llmaudit audits attention models"
         )
-    return ReadModel(model, tokenizer, config, dtype, drawn)
+    return ReadModel(model, tokenizer, config, dtype, drawn, stored)
+
+
+def _rounding(options: EngineOptions) -> Rounding | None:
+    return Rounding.parse(options.quantization) if options.quantization else None
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -268,11 +286,6 @@ def _check_vocabulary(folder: Path, model: Any, tokenizer: Any) -> None:
             f"{folder}: the tokenizer has {tokenizer.vocab_size} tokens and the model {rows} embeddings: they do not"
             " belong together"
         )
-
-
-def _count_parameters(model: Any) -> int:
-    # Packed four-bit weights hold two parameters a byte; transformers' own count knows that.
-    return int(model.num_parameters())
 
 
 def _model_facts(config: Any) -> dict[str, Factor]:

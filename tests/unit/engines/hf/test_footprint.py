@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from llmaudit.engines.hf.footprint import allocated_tensors, footprint
+from llmaudit.engines.comparing import Footprint
+from llmaudit.engines.hf.footprint import allocated_tensors, footprint, weigh
 from llmaudit.engines.hf.rounding import Rounding
 
 # The tiny Llama: hidden size 32, two layers, 4 heads of 8 and 2 of keys and values, 64 in the middle.
@@ -26,8 +27,12 @@ def model(tiny: Any, llama_folder: Path) -> Any:
     return tiny.reference(llama_folder)
 
 
+def of(model: Any) -> Footprint:
+    return footprint(model, weigh(model), 0.0, 0)
+
+
 def test_weights_of_four_bytes(model: Any) -> None:
-    found = footprint(model, None, 1.5, 0)
+    found = footprint(model, weigh(model), 1.5, 0)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     assert found.parameters == parameters
     assert found.stored_bytes == 4 * parameters
@@ -40,19 +45,19 @@ def test_weights_of_four_bytes(model: Any) -> None:
 
 
 def test_shorter_weights_take_half(tiny: Any, llama_folder: Path) -> None:
-    half = footprint(tiny.reference(llama_folder).half(), None, 0.0, 0)
+    half = of(tiny.reference(llama_folder).half())
     assert sum(half.matrices.values()) == 2 * WEIGHTS
 
 
 def test_tied_weights_are_stored_once(tiny: Any) -> None:
-    untied = footprint(tiny.reference(tiny.folder(tiny.config(tie_word_embeddings=False))), None, 0.0, 0)
-    tied = footprint(tiny.reference(tiny.folder(tiny.config(tie_word_embeddings=True))), None, 0.0, 0)
+    untied = of(tiny.reference(tiny.folder(tiny.config(tie_word_embeddings=False))))
+    tied = of(tiny.reference(tiny.folder(tiny.config(tie_word_embeddings=True))))
     assert untied.stored_bytes - tied.stored_bytes == 4 * 300 * 32
     assert untied.allocated_bytes - tied.allocated_bytes == 4 * 300 * 32
 
 
 def test_matrices_that_lie_the_other_way_round_are_counted_alike(tiny: Any, gpt2_folder: Path) -> None:
-    found = footprint(tiny.reference(gpt2_folder), None, 0.0, 0)
+    found = of(tiny.reference(gpt2_folder))
     # GPT-2: four matrices a layer (3 x 32^2, 32^2, and two of 32 x 64).
     assert sum(found.weights.values()) == 2 * (4 * 32 * 32 + 2 * 32 * 64)
 
@@ -60,7 +65,7 @@ def test_matrices_that_lie_the_other_way_round_are_counted_alike(tiny: Any, gpt2
 @pytest.mark.parametrize("name", ["llama_folder", "gpt2_folder"])
 def test_rounded_weights_take_what_their_name_says(request: pytest.FixtureRequest, tiny: Any, name: str) -> None:
     model = tiny.reference(request.getfixturevalue(name))
-    plain, found = footprint(model, None, 0.0, 0), footprint(model, Rounding(4, 16, symmetric=True), 0.0, 0)
+    plain, found = of(model), footprint(model, weigh(model, Rounding(4, 16, symmetric=True)), 0.0, 0)
     weights = sum(found.weights.values())
     assert sum(found.matrices.values()) == weights * (4 + 16 / 16) / 8
     assert plain.stored_bytes - found.stored_bytes == weights * (32 - 5) / 8
@@ -69,7 +74,7 @@ def test_rounded_weights_take_what_their_name_says(request: pytest.FixtureReques
 
 
 def test_what_an_accelerator_says_goes_first(model: Any) -> None:
-    assert footprint(model, None, 0.0, 123_456).allocated_bytes == 123_456
+    assert footprint(model, weigh(model), 0.0, 123_456).allocated_bytes == 123_456
 
 
 class Linear4bit(torch.nn.Linear):

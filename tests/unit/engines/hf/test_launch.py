@@ -147,7 +147,7 @@ def words(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """What is said to the launch, word by word; then whoever said it stays there."""
     left = [b"go\n"]
     stays = threading.Event()
-    monkeypatch.setattr(launching.os, "read", lambda *_: left.pop(0) if left else stays.wait() and b"")
+    monkeypatch.setattr("os.read", lambda *_: left.pop(0) if left else stays.wait() and b"")
     return left
 
 

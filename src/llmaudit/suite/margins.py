@@ -18,13 +18,17 @@ Margins = Mapping[str, MarginParams]
 
 
 def with_margins(data: Mapping[str, Any], margins: Margins) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return an audit as written with the suite's margin in every check that has none, and metric -> why of those."""
+    """Return an audit as written with the suite's margin in every check that has none, and metric -> why of those.
+
+    An exploratory check is reported, and held to nothing that is not its own.
+    """
     written = data.get("checks")
     checks: dict[Any, Any] = dict(written) if isinstance(written, dict) else {}
     reasons = {}
     for metric, check in checks.items():
         own = margins.get(str(metric).partition(".")[0])
-        if own is not None and isinstance(check, dict) and "margin" not in check:
+        open_to_it = isinstance(check, dict) and "margin" not in check and check.get("role") != "exploratory"
+        if own is not None and open_to_it:
             checks[metric] = {**check, "margin": own.margin}
             reasons[metric] = own.why
     return ({**data, "checks": checks} if reasons else dict(data)), reasons

@@ -203,6 +203,7 @@ class Peak:
         {"dtype": "bfloat16"},
         {"quantization": "rtn3-g64"},
         pytest.param({"quantization": "int8"}, marks=bitsandbytes),
+        pytest.param({"quantization": "nf4"}, marks=bitsandbytes),
     ],
     ids=lambda variant: "-".join(variant.values()),
 )

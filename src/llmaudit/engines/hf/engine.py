@@ -24,7 +24,15 @@ from llmaudit.engines.hf.generation import Decoded, Decoder, Job
 from llmaudit.engines.hf.gguf_tensors import as_in_gguf
 from llmaudit.engines.hf.loading import LoadedModel, load_model
 from llmaudit.engines.hf.matmul import PackedWeights
-from llmaudit.engines.hf.memory import NO_MEMORY, Budget, allocated, free_memory, keep_freed_pages, release
+from llmaudit.engines.hf.memory import (
+    NO_MEMORY,
+    Budget,
+    allocated,
+    free_memory,
+    give_freed_pages_back,
+    keep_freed_pages,
+    release,
+)
 from llmaudit.engines.hf.noise import row_key
 from llmaudit.engines.hf.representations import attend, embed, stream_logits
 from llmaudit.engines.hf.scoring import Asked, next_tokens, score
@@ -81,9 +89,8 @@ class HFEngine:
     def __init__(self, options: EngineOptions) -> None:
         self.options = options
         started, before = time.perf_counter(), allocated()
-        self._loaded: LoadedModel = load_model(options)
+        self._loaded: LoadedModel = _load(options)
         loaded = self._loaded
-        keep_freed_pages()
         self._footprint = footprint(loaded.model, loaded.stored, time.perf_counter() - started, allocated() - before)
         self._gguf = loaded.gguf
         self.info = replace(loaded.info, weight_bytes=self._footprint.stored_bytes)
@@ -188,7 +195,7 @@ class HFEngine:
     def resume(self) -> None:
         """Load the weights again where they were freed. Raises ModelError."""
         if "_loaded" not in vars(self):
-            self._loaded = load_model(self.options)
+            self._loaded = _load(self.options)
             self._forward = Forward(self._loaded.model, self._device, self._context, self._trial)
 
     def baseline(self, spans: Sequence[Span], disk: int) -> StoredBaseline:
@@ -350,6 +357,14 @@ class HFEngine:
             return Failure("a direction needs texts to go toward and texts to go away from")
         texts = (self._encoder.text(text) for text in (*direction.toward, *direction.away))
         return next((failure for ids in texts if (failure := self._refusal(ids))), None)
+
+
+def _load(options: EngineOptions) -> LoadedModel:
+    give_freed_pages_back()
+    try:
+        return load_model(options)
+    finally:
+        keep_freed_pages()
 
 
 def _nothing_to_score(request: Score) -> str:

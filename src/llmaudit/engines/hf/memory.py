@@ -26,6 +26,7 @@ __all__ = [
     "allocated",
     "attempt",
     "free_memory",
+    "give_freed_pages_back",
     "in_batches",
     "is_out_of_memory",
     "keep_freed_pages",
@@ -41,6 +42,8 @@ _CONTAINER = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.curr
 # Parameters of mallopt(3): how much may lie free at the end of the heap, and how many pieces are mapped on their own.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 _KEPT = 2**31 - 1
+# What the C library begins with.
+_TRIMMED, _MAPPED = 128 * 1024, 65536
 
 # How the allocators of the CPU and of Apple's GPUs and the CUDA driver say so: they have no error type of their own.
 _WORDS = (
@@ -145,10 +148,22 @@ def keep_freed_pages() -> None:
     Given back and fetched anew, their pages cost a tenth of the time of a pass over texts. Does nothing where the C
     library is not GNU's.
     """
+    _tell_allocator(trim_threshold=_KEPT, mmap_max=0)
+
+
+def give_freed_pages_back() -> None:
+    """Have the C library do again what it does by itself, for as long as a model is loaded.
+
+    A quantizer frees every weight that it has read; kept, all of them were in memory with those that it makes.
+    """
+    _tell_allocator(trim_threshold=_TRIMMED, mmap_max=_MAPPED)
+
+
+def _tell_allocator(trim_threshold: int, mmap_max: int) -> None:
     library: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
     if hasattr(library, "mallopt"):
-        library.mallopt(_TRIM_THRESHOLD, _KEPT)
-        library.mallopt(_MMAP_MAX, 0)
+        library.mallopt(_TRIM_THRESHOLD, trim_threshold)
+        library.mallopt(_MMAP_MAX, mmap_max)
 
 
 def release() -> None:

@@ -38,7 +38,7 @@ def stored_samples(run: Run, audit: AuditRecord) -> list[Line] | None:
             name = f'"audit": {json.dumps(audit.audit, ensure_ascii=False)}'
             found = [json.loads(line) for line in lines if name in line or '"audit"' not in line]
         own = [line for line in found if (line["suite"], line["audit"]) == (audit.suite, audit.audit)]
-        return own if all(_NEEDED <= line.keys() for line in own) else None
+        return own if all(line.keys() >= _NEEDED for line in own) else None
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError):
         return None
 

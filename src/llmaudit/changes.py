@@ -18,6 +18,9 @@ __all__ = ["Changes", "facets_of"]
 
 Estimates = Mapping[str, Estimate]
 
+#: Digits of an exact number that are no rounding of the arithmetic.
+_DIGITS = 12
+
 
 def facets_of(metric: str, metrics: Sequence[str]) -> list[str]:
     """The facets of a metric; none where it is one itself."""
@@ -38,7 +41,7 @@ class Changes:
         The change is taken within clusters and averaged over those that both have. The change of a metric that is the
         worst of its facets is the worst change of a facet: which facet is the worst may itself change.
         """
-        return self._worst(name) if self.behind(name) else self._paired(name)
+        return self.joined(name, self.parts(name))
 
     def parts(self, name: str) -> list[Estimate]:
         """Return the changes that the change of a metric is the worst of, on simultaneous intervals; else itself."""
@@ -52,11 +55,17 @@ class Changes:
             for facet, each in zip(facets, found, strict=True)
         ]
 
+    def joined(self, name: str, parts: Sequence[Estimate]) -> Estimate:
+        """Return the change of a metric from its `parts`, which take a while."""
+        return self._worst(name, parts) if self.behind(name) else parts[0]
+
     def behind(self, name: str) -> list[str]:
         """Return the facets that a metric is the worst of; none where it is no such worst."""
         facets = facets_of(name, [each for each in self.model if each in self.other])
-        # The bare name of some kinds is no worst facet but all items together, and has clusters of its own.
-        return facets if any(_same(self.model[name], self.model[facet]) for facet in facets) else []
+        # The bare name of some kinds is no worst facet but all items together. That may be as bad as a facet by chance,
+        # as where nothing failed, but hardly in both.
+        worst = all(any(_same(run[name], run[facet]) for facet in facets) for run in (self.model, self.other))
+        return facets if worst else []
 
     def _paired(self, name: str, *, tested: bool = True) -> Estimate:
         before, after = self.model[name], self.other[name]
@@ -64,7 +73,7 @@ class Changes:
         judged = not before.deterministic and pairs.size > 0
         return Estimate(
             metric=name,
-            value=float(pairs.mean()) if judged else after.value - before.value,
+            value=float(pairs.mean()) if judged else _minus(after.value, before.value),
             interval=self._interval(name) if judged else None,
             unit=before.unit,
             better=before.better,
@@ -78,8 +87,7 @@ class Changes:
             cluster_values=self._changes(name),
         )
 
-    def _worst(self, name: str) -> Estimate:
-        found = self.parts(name)
+    def _worst(self, name: str, found: Sequence[Estimate]) -> Estimate:
         better: Better = found[0].better
         worst = worst_of([each.interval for each in found], [each.value for each in found], better)
         return replace(
@@ -101,6 +109,8 @@ class Changes:
         before, after = self.model[name], self.other[name]
         if not before.deterministic and not self._pairs(name).size:
             return "this metric has no value per cluster that its change could be judged by"
+        if _odd(before) or _odd(after):
+            return "its values per cluster are no parts of a mean, so that no pairs can be made"
         return "nothing could be measured" if math.isnan(before.value + after.value) else None
 
     def _interval(self, name: str, tests: int = 1) -> Interval | None:
@@ -135,3 +145,21 @@ def _same(metric: Estimate, facet: Estimate) -> bool:
         return False
     mine, theirs = (np.array([abs(each.value), *each.cluster_values.values()]) for each in (metric, facet))
     return bool(np.array_equal(mine, theirs, equal_nan=True))
+
+
+def _minus(after: float, before: float) -> float:
+    """Subtract two exact numbers, without the digits that only rounding gave: 1.1 - 1.0 is 0.1."""
+    change, largest = after - before, max(abs(after), abs(before))
+    return round(change, _DIGITS - math.ceil(math.log10(largest))) if largest and math.isfinite(change) else change
+
+
+def _odd(estimate: Estimate) -> bool:
+    """Whether the clusters of an estimate cannot stand for it: some metrics are no mean of theirs."""
+    values = [value for value in estimate.cluster_values.values() if math.isfinite(value)]
+    if estimate.deterministic or not values or math.isnan(estimate.value):
+        return False
+    mean, interval = sum(values) / len(values), estimate.interval
+    # The worst of signed facets has lost its sign.
+    means = (mean, abs(mean))
+    near = any(math.isclose(each, estimate.value, rel_tol=1e-6, abs_tol=1e-12) for each in means)
+    return not near and not (interval is not None and any(interval.low <= each <= interval.high for each in means))

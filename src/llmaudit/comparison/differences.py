@@ -17,8 +17,6 @@ __all__ = ["ALPHA", "Difference", "adjusted", "difference"]
 
 #: Adjusted p below which two runs are told apart.
 ALPHA = 0.05
-#: Relative size of a difference that is rounding of the arithmetic.
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +59,8 @@ def difference(metric: str, pair: tuple[int, int], changes: Changes) -> Differen
     facets, it is that of the facets which are worst in each.
     """
     one, other = changes.model[metric], changes.other[metric]
-    if problem := one.problem or other.problem or _odd(one) or _odd(other):
-        return Difference(pair, _minus(other.value, one.value), problem=problem)
+    if problem := one.problem or other.problem:
+        return Difference(pair, _known(other.value - one.value), problem=problem)
     facets = changes.behind(metric)
     compared = _of_worst(metric, facets, changes) if facets else changes
     found = compared.parts(metric)[0]
@@ -124,7 +122,10 @@ def _worst(facets: Sequence[Estimate]) -> Estimate:
         found = max(known, key=lambda each: abs(each.value))
         sign = math.copysign(1.0, found.value)
         turned = {name: sign * value for name, value in found.cluster_values.items()}
-        return replace(found, value=abs(found.value), cluster_values=turned)
+        bounds = found.interval
+        if bounds is not None and sign < 0:
+            bounds = replace(bounds, low=-bounds.high, high=-bounds.low)
+        return replace(found, value=abs(found.value), interval=bounds, cluster_values=turned)
     return (min if better == "higher" else max)(known, key=lambda each: each.value)
 
 
@@ -137,27 +138,8 @@ def _p_nearer(found: Estimate, changes: Changes) -> float | None:
     return max(found.p_value, sign_flip(sums[np.isfinite(sums)], changes.seed))
 
 
-def _odd(estimate: Estimate) -> str | None:
-    """Say why the clusters of an estimate cannot stand for it: some metrics are no mean of theirs."""
-    values = [value for value in estimate.cluster_values.values() if math.isfinite(value)]
-    if estimate.deterministic or not values:
-        return None
-    mean, interval = sum(values) / len(values), estimate.interval
-    # The worst of signed facets has lost its sign.
-    near = any(math.isclose(each, estimate.value, rel_tol=1e-6, abs_tol=1e-12) for each in (mean, abs(mean)))
-    inside = interval is not None and interval.low <= mean <= interval.high
-    return None if near or inside else "its values per cluster are no parts of a mean, so that no pairs can be made"
-
-
 def _bounds(found: Interval | None) -> tuple[float | None, float | None, str]:
     return (found.low, found.high, found.method) if found else (None, None, "none")
-
-
-def _minus(after: float, before: float) -> float | None:
-    if not math.isfinite(after - before):
-        return None
-    change = after - before
-    return 0.0 if abs(change) <= _ROUNDING * max(abs(after), abs(before)) else change
 
 
 def _known(value: float | None) -> float | None:

@@ -22,6 +22,8 @@ Pair = tuple[Line, Line]
 _KEPT = 20
 #: Characters of a prompt or an answer that are kept.
 _LONGEST = 600
+#: What a comparison looks at.
+_NEEDED = {"cluster", "request", "asked", "response", "factors", "scores"}
 #: Changes below this, relative to the numbers, are rounding.
 _ROUNDING = 1e-9
 
@@ -32,9 +34,12 @@ def stored_samples(run: Run, audit: AuditRecord) -> list[Line] | None:
         return None
     try:
         with gzip.open(run.folder / "samples.jsonl.gz", "rt", encoding="utf-8") as lines:
-            found = map(json.loads, lines)
-            return [line for line in found if (line["suite"], line["audit"]) == (audit.suite, audit.audit)]
-    except (OSError, EOFError, zlib.error, ValueError, KeyError):
+            # Samples of other audits are most of a run: they are told by the name that they lack, and not parsed.
+            name = f'"audit": {json.dumps(audit.audit, ensure_ascii=False)}'
+            found = [json.loads(line) for line in lines if name in line or '"audit"' not in line]
+        own = [line for line in found if (line["suite"], line["audit"]) == (audit.suite, audit.audit)]
+        return own if all(line.keys() >= _NEEDED for line in own) else None
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +22,7 @@ __all__ = ["AuditGate", "Gate"]
 
 _ALPHA = (1 - LEVEL) / 2
 _POWER = 0.80
+_OTHER_TOKENS = "counted in tokens, and the baseline has another tokenizer"
 _ORDER = (Shift.WORSE, Shift.INCONCLUSIVE, Shift.EQUIVALENT, Shift.BETTER)
 
 
@@ -86,12 +88,18 @@ class AuditGate:
         `absolute` is what the check's own limit says.
         """
         before = self._before.get(metric)
-        if (reason := self._incomparable(metric)) is not None or before is None:
-            return self._record(before, "not compared", reason or "", absolute)
-        change = self._changes.of(metric)
+        lack = self._lack(metric)
+        if before is None or lack is not None:
+            # A margin that nothing was held against must not pass for one that was kept.
+            left_open = margin is not None and not self.gate.allow_unlike
+            return self._record(before, "inconclusive" if left_open else "not compared", lack or "", absolute)
+        if self._other_tokens(metric):
+            return self._record(before, "not compared", _OTHER_TOKENS, absolute)
+        parts = self._changes.parts(metric)
         bound = _margin(margin, before.value)
-        verdict, words = self._verdict(metric, bound)
-        return self._record(before, verdict, words, absolute, change, bound, self._detectable(metric))
+        verdict, words = self._verdict(metric, bound, parts)
+        change = self._changes.joined(metric, parts)
+        return self._record(before, verdict, words, absolute, change, bound, _detectable(parts))
 
     @cached_property
     def _before(self) -> dict[str, EstimateRecord]:
@@ -109,8 +117,12 @@ class AuditGate:
         )
         return Changes(before, after, self.gate.seed)
 
-    def _incomparable(self, metric: str) -> str | None:
-        """Say why a metric cannot be compared at all, or must not be."""
+    def _other_tokens(self, metric: str) -> bool:
+        """Whether a metric is counted in the tokens of two tokenizers."""
+        return counts_tokens(self._after[metric]) and not same_tokenizer(self.gate.baseline.model, self.model)
+
+    def _lack(self, metric: str) -> str | None:
+        """Say what the baseline lacks for a metric to be compared."""
         found = self.gate.audit(self.audit)
         if found is None:
             return "the baseline has no such audit"
@@ -124,16 +136,13 @@ class AuditGate:
             return f"the baseline has it in {self._before[metric].unit}"
         if facets_of(metric, list(self._before)) != facets_of(metric, list(self._after)):
             return "the baseline has other facets of it, and this is the worst of them"
-        if counts_tokens(self._after[metric]) and not same_tokenizer(self.gate.baseline.model, self.model):
-            return "counted in tokens, and the baseline has another tokenizer"
         return None
 
-    def _verdict(self, metric: str, margin: float | None) -> tuple[BaselineVerdict, str]:
+    def _verdict(self, metric: str, margin: float | None, parts: Sequence[Estimate]) -> tuple[BaselineVerdict, str]:
         if margin is None:
             return "measured", "no margin declared"
         if not margin > 0:
             return "inconclusive", "the margin is a share of the baseline's value, and that is 0 or unknown"
-        parts = self._changes.parts(metric)
         judged = [(part, judge_shift(part, margin, farther=self._farther(part.metric))) for part in parts]
         # Worse in one facet is worse; better or equivalent must hold in all (an intersection-union test).
         part, worst = min(judged, key=lambda pair: _ORDER.index(pair[1].shift))
@@ -142,12 +151,6 @@ class AuditGate:
 
     def _farther(self, metric: str) -> bool:
         return abs(self._changes.other[metric].value) > abs(self._changes.model[metric].value)
-
-    def _detectable(self, metric: str) -> float | None:
-        parts = self._changes.parts(metric)
-        found = [_smallest_margin(part, len(parts)) for part in parts]
-        known = [each for each in found if each is not None]
-        return max(known) if len(known) == len(found) else None
 
     def _record(
         self,
@@ -187,6 +190,13 @@ class AuditGate:
 def _margin(margin: float | str | None, value: float | None) -> float | None:
     """A margin in the metric's unit; 0 where it is a share of nothing."""
     return share_of(margin) * abs(value or 0.0) if isinstance(margin, str) else margin
+
+
+def _detectable(parts: Sequence[Estimate]) -> float | None:
+    """The smallest margin that a change of nothing would keep in all parts; None where a part cannot tell."""
+    found = [_smallest_margin(part, len(parts)) for part in parts]
+    known = [each for each in found if each is not None]
+    return max(known) if len(known) == len(found) else None
 
 
 def _smallest_margin(change: Estimate, parts: int) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 
 from llmaudit.records import AuditRecord, EstimateRecord
@@ -55,7 +54,8 @@ def counts_tokens(estimate: EstimateRecord) -> bool:
 
 def _parameters(before: Mapping[str, str], after: Mapping[str, str]) -> Iterable[str]:
     for name in dict.fromkeys([*before, *after]):
-        old, new = before.get(name), after.get(name)
+        # A parameter that an older llmaudit did not know was not given either.
+        old, new = before.get(name, "null"), after.get(name, "null")
         if old == new:
             continue
         if _short(old) and _short(new):
@@ -64,11 +64,12 @@ def _parameters(before: Mapping[str, str], after: Mapping[str, str]) -> Iterable
             yield f"other {name}"
 
 
-def _short(value: str | None) -> bool:
+def _short(value: str) -> bool:
     # What is long is a hash, or text that no terminal should show.
-    return value is None or (len(value) <= _LONGEST and not value.startswith(("[", "{", "sha256:")))
+    return len(value) <= _LONGEST and not value.startswith(("[", "{", "sha256:"))
 
 
-def _shown(value: str | None) -> str:
-    found = None if value is None else json.loads(value)
-    return "none" if found is None else str(found)
+def _shown(value: str) -> str:
+    # The baseline's file may hold anything, and this goes to the terminal.
+    text = "".join(mark if mark.isprintable() else "?" for mark in value)
+    return "none" if text == "null" else text.strip('"')

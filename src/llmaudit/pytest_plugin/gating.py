@@ -125,7 +125,11 @@ class _Measuring:
             except LLMAuditError as error:
                 self.notes.append(f"The baseline has no {suite.name} / {entry.name}: {error}")
                 return
-        store_samples(finished, self.folder, selected.nodeid)
+        try:
+            store_samples(finished, self.folder, selected.nodeid)
+        except OSError as error:
+            # The estimates are measured, and worth more than the samples behind them.
+            self.notes.append(f"The samples of {suite.name} / {entry.name} could not be stored: {error}")
         self.audits.append(replace(audit_record(finished), order=len(self.plan)))
         for check in entry.checks:
             self.records.append(replace(record_check(finished, check), order=len(self.plan)))

@@ -41,9 +41,9 @@ def unusable_margin(check: CheckParams, metric: Metric) -> str | None:
     moot: the limit fails first.
     """
     scale = SCALES.get(metric.unit)
-    if scale is None or not isinstance(check.margin, float):
+    if not isinstance(check.margin, float):
         return None
-    if check.margin >= scale:
+    if scale is not None and check.margin >= scale:
         return f"margin {check.margin:g} is as large as the scale of {metric.unit}, {scale:g}: nothing could be worse"
     room, limit = _room(check, metric, scale)
     if room is not None and check.margin > room:
@@ -62,10 +62,14 @@ def margins_of_nothing(document: Document, audits: Collection[AuditEntry]) -> li
     ]
 
 
-def _room(check: CheckParams, metric: Metric, scale: float) -> tuple[float | None, str]:
-    """How far a metric that keeps its limit can get worse, and that limit."""
-    if check.max is not None and metric.better != "higher":
-        return (2 if metric.better == "zero" else 1) * check.max, f"max {check.max:g}"
+def _room(check: CheckParams, metric: Metric, scale: float | None) -> tuple[float | None, str]:
+    """How far a metric that keeps its limit can get worse, and that limit; None where its unit has no end to tell."""
+    if check.max is not None and metric.better == "zero":
+        return 2 * check.max, f"max {check.max:g}"
+    if scale is None:
+        return None, ""
+    if check.max is not None and metric.better == "lower":
+        return check.max, f"max {check.max:g}"
     if check.min is not None and metric.better == "higher":
         return scale - check.min, f"min {check.min:g}"
     return None, ""

@@ -94,7 +94,10 @@ def test_samples_are_read_from_the_run_of_the_baseline(tmp_path: Path) -> None:
     assert stored_samples(baseline, audit()) == lines[:1]
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no gzip", gzip.compress(b"{}")[:-6], gzip.compress(b"{}\n")])
+_BROKEN = [b"{}", b"[]", b'{"suite": "s", "audit": "a"}', b"not JSON"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no gzip", gzip.compress(b"{}")[:-6], *map(gzip.compress, _BROKEN)])
 def test_samples_that_cannot_be_read_are_none(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "samples.jsonl.gz").write_bytes(content)

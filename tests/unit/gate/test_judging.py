@@ -11,7 +11,7 @@ import pytest
 from llmaudit.gate import Gate
 from llmaudit.records import ScorerRecord
 from llmaudit.stats import mde, t_interval
-from llmaudit.types import Better, ModelInfo
+from llmaudit.types import Better, Estimate, ModelInfo
 from tests.unit.gate.runs import MODEL, against, audit, estimate, run
 
 RNG = np.random.default_rng(3)
@@ -99,6 +99,34 @@ def test_exact_numbers_are_judged_by_their_difference(after: float, verdict: str
     assert (found.verdict, found.detectable) == (verdict, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [(1.0, 1.1, "equivalent"), (1.0, 1.1 + 1e-9, "worse"), (0.1 + 0.2, 0.3, "equivalent"), (0.3, 0.3, "equivalent")],
+)
+def test_rounding_makes_no_exact_number_worse_or_better(before: float, after: float, verdict: str) -> None:
+    old, new = (estimate("m", [], value=value, deterministic=True) for value in (before, after))
+    found = Gate(run(audit(old)), "b", 0).against(audit(new), MODEL).judge("m", 0.1, "pass")
+    assert found.verdict == verdict
+
+
+def test_a_total_that_equals_a_facet_by_chance_is_no_worst_facet() -> None:
+    def failures(total: float, each: float) -> list[Estimate]:
+        counts = {"failures": total, "failures.a": each, "failures.b": each, "failures.c": each}
+        return [estimate(name, [], value=count, deterministic=True) for name, count in counts.items()]
+
+    gate = Gate(run(audit(*failures(0, 0))), "b", 0).against(audit(*failures(3, 1)), MODEL)
+    found = gate.judge("failures", 2.0, "pass")
+    assert (found.verdict, found.difference) == ("worse", 3.0)
+
+
+def test_clusters_that_are_no_parts_of_the_metric_judge_nothing() -> None:
+    # The effect size of an association is a ratio; its clusters are terms of the numerator, on another scale.
+    old, new = (estimate("m", values, value=1.4, interval=None) for values in (BEFORE, shifted(0)))
+    found = Gate(run(audit(old)), "b", 0).against(audit(new), MODEL).judge("m", 1.0, "pass")
+    assert found.verdict == "inconclusive"
+    assert "no parts of a mean" in found.reason
+
+
 def test_a_worst_facet_is_worse_where_any_facet_is_and_equivalent_where_all_are() -> None:
     before = {"gap": BEFORE, "gap.a": BEFORE, "gap.b": [value - 3 for value in BEFORE]}
     same = {"gap": shifted(0), "gap.a": shifted(0), "gap.b": [value - 3 for value in shifted(0)]}
@@ -153,8 +181,15 @@ def test_what_cannot_be_judged_is_inconclusive_with_its_reason() -> None:
 )
 def test_what_cannot_be_compared_says_why(before: object, after: object, reason: str) -> None:
     found = Gate(run(before), "b", 0).against(after, MODEL).judge("m", 1.0, "pass")  # type: ignore[arg-type]
-    assert (found.verdict, found.difference) == ("not compared", None)
+    # A margin that nothing was held against must not pass for one that was kept, unless that was asked for.
+    assert (found.verdict, found.difference) == ("inconclusive", None)
     assert reason in found.reason
+    assert Gate(run(before), "b", 0).against(after, MODEL).judge("m", None, "pass").verdict == "not compared"  # type: ignore[arg-type]
+
+
+def test_what_is_lacking_is_not_compared_where_that_is_allowed() -> None:
+    gate = Gate(run(audit()), "b", 0, allow_unlike=True).against(audit(estimate("m", BEFORE)), MODEL)
+    assert gate.judge("m", 1.0, "pass").verdict == "not compared"
 
 
 def test_another_scorer_version_is_another_scale_whatever_is_allowed() -> None:

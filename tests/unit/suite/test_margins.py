@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from llmaudit.audit import CheckParams, Metric
 from llmaudit.errors import SuiteError
 from llmaudit.plugins import installed_kinds
 from llmaudit.suite import Suite, json_schema, load_suite
+from llmaudit.suite.margins import unusable_margin
 
 _SUITE = """\
 suite: s
@@ -109,3 +111,11 @@ def test_the_schema_knows_margins() -> None:
     assert "margins" in schema["properties"]
     shapes = schema["$defs"]["MarginParams"]["properties"]["margin"]["anyOf"]
     assert {shape["type"] for shape in shapes} == {"number", "string"}
+
+
+@pytest.mark.parametrize(("margin", "moot"), [(4.0, False), (5.0, True), ("100 %", False)])
+def test_a_difference_that_keeps_its_limit_moves_by_twice_that_at_most(margin: float | str, moot: bool) -> None:
+    # From 2 words more to 2 words fewer, though words have no end.
+    found = unusable_margin(CheckParams(max=2.0, margin=margin), Metric("", "words", "zero"))
+    assert (found is not None) is moot
+    assert unusable_margin(CheckParams(max=2.0, margin=margin), Metric("", "words", "lower")) is None

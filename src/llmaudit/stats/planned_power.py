@@ -72,8 +72,8 @@ def detectable(rule: PassRule, sd: float, clusters: int, power: float = 0.80) ->
     """Return the distance between true value and limit at which the check passes with this power.
 
     The smallest limit that a harmless model passes, where the limit bounds a difference from 0: the minimum detectable
-    effect of the verdict. `rule.limit` says only whether it lies on one side or both. Infinite below MIN_CLUSTERS.
-    Raises ValueError unless 0 < power < 1, and as `pass_power`.
+    effect of the verdict. `rule.limit` says only whether it lies on one side or both. Infinite below MIN_CLUSTERS, and
+    where no distance is enough. Raises ValueError unless 0 < power < 1, and as `pass_power`.
     """
     if not 0 < power < 1:
         raise ValueError(f"a power of {power}")
@@ -85,9 +85,12 @@ def detectable(rule: PassRule, sd: float, clusters: int, power: float = 0.80) ->
         return pass_power(replace(rule, limit=limit), 0.0, sd, clusters) >= power
 
     above = 1.0 if sd == 0 else sd
-    while not reached(above):
+    for _ in range(_ROUNDS):
+        if reached(above):
+            return _bisect(reached, 0.0, above)
         above *= 2
-    return _bisect(reached, 0.0, above)
+    # The interval of a share that has few clusters and a high level may grow faster than its distance from a limit.
+    return math.inf
 
 
 def allowed_sd(rule: PassRule, value: float, clusters: int, power: float = 0.80) -> float | None:

@@ -20,6 +20,8 @@ MOST_CLUSTERS = 100_000
 #: Quantiles of the spread that the power is averaged over: three digits of it.
 _SPREADS = 200
 _ROUNDS = 30
+#: A smaller standard error is none: to divide by it would leave the range of numbers.
+_NO_ERROR = 1e-200
 
 _Vector = NDArray[np.float64]
 
@@ -59,10 +61,10 @@ def pass_power(rule: PassRule, value: float, sd: float, clusters: int) -> float:
     low, high = _bounds(rule)
     above = np.full(_SPREADS, -math.inf) if low is None else -_edge(-low, spreads, half)
     below = np.full(_SPREADS, math.inf) if high is None else _edge(high, spreads, half)
-    if sd == 0:
+    error = sd / math.sqrt(clusters)
+    if error < _NO_ERROR:
         one = float(np.mean((above < value) & (value < below)))
     else:
-        error = sd / math.sqrt(clusters)
         chance = stats.norm.cdf((below - value) / error) - stats.norm.cdf((above - value) / error)
         one = float(np.clip(chance, 0, 1).mean())
     return one**rule.facets

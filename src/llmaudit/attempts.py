@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from llmaudit.earlier import run_files
 from llmaudit.records import Attempt
 from llmaudit.run import Run
 
@@ -50,8 +51,7 @@ def with_attempts(run: Run, reports: Path) -> Run:
 def _earlier(run: Run, reports: Path) -> list[Attempt]:
     """Return the attempts before a run, the oldest first."""
     found: dict[str, Attempt] = {}
-    files = sorted(reports.glob("*/*/run.json"), key=lambda path: path.parent.name, reverse=True)
-    for file in files[:_LOOKED_AT]:
+    for file in run_files(reports)[:_LOOKED_AT]:
         head = _head(file)
         shared = _shared_suites(head, run) if head and _same_model(head, run) else set()
         for attempt in _attempts(head) if head and shared else ():

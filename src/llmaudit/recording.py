@@ -35,7 +35,7 @@ from llmaudit.relevelling import relevelled
 from llmaudit.scorers.base import Scorer, Validated
 from llmaudit.stats import Limit, judge
 from llmaudit.stimuli import chosen_scorers
-from llmaudit.suite import AuditEntry, CheckEntry, Suite
+from llmaudit.suite import AuditEntry, CheckEntry, Look, Suite
 from llmaudit.types import Completion, Estimate, Failure, Generate, Likelihood, NextTokens, Response, Sample
 
 __all__ = [
@@ -86,11 +86,13 @@ def record_check(finished: Finished, check: CheckEntry, against: AuditGate | Non
     estimate = _now(finished, check.metric)
     verdict, reason = _verdict(finished, check, estimate)
     baseline = None
-    # A margin has all of its error at the last look, as every interval that cannot be made at another level.
-    early = finished.suite.look is not None and not finished.suite.look.last
-    if against is not None and not finished.smoke and not early:
-        baseline = against.judge(check.metric, check.params.margin, verdict)
-        verdict, reason = _both(verdict, reason, baseline)
+    if against is not None and not finished.smoke:
+        if (look := _early(finished)) is None:
+            baseline = against.judge(check.metric, check.params.margin, verdict)
+            verdict, reason = _both(verdict, reason, baseline)
+        elif check.params.margin is not None and verdict != "fail":
+            # A margin has all of its error at the last look, as every interval that cannot be made at another level.
+            verdict, reason = "inconclusive", f"{reason}; {look}: the last look alone judges the margin"
     blank = blank_record(finished.suite, finished.entry, check, verdict, reason)
     confirmatory = check.params.role == "confirmatory"
     gates = confirmatory and (
@@ -199,6 +201,12 @@ def sample_lines(finished: Finished) -> Iterator[dict[str, Any]]:
 def _scorer_record(scorer: Scorer) -> ScorerRecord:
     validation = str(scorer.validation) if isinstance(scorer, Validated) else "not validated"
     return ScorerRecord(scorer.name, scorer.version, scorer.description, scorer.unit, validation)
+
+
+def _early(finished: Finished) -> Look | None:
+    """The look that this audit is judged at before all of its samples are there; None where they are."""
+    look = finished.suite.look
+    return look if look is not None and not look.last and grows(finished.entry) else None
 
 
 def _now(finished: Finished, metric: str) -> Estimate:

@@ -13,6 +13,7 @@ from llmaudit.gaps import Cells, Scored, gap_estimates
 from llmaudit.stats import Limit, judge, t_interval
 from llmaudit.stats.planned_power import PassRule, clusters_to_pass, pass_power
 from llmaudit.types import Estimate, Verdict
+from tests.unit.gate.runs import against
 
 REPEATS = 1500
 #: Where every repeat tests by permutation too.
@@ -87,3 +88,18 @@ def test_the_clusters_that_a_plan_asks_for_are_enough() -> None:
 def of_clusters(name: str, values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Estimate:
     clusters = {f"c{number}": float(value) for number, value in enumerate(values)}
     return Estimate(name, float(values.mean()), t_interval(values), "nats", "lower", 30, 30, cluster_values=clusters)
+
+
+def test_a_margin_on_the_worst_gap_as_the_gate_judges_it() -> None:
+    # Three pairs of groups, 30 prompts asked of two models: the change of every gap must be shown to keep the margin.
+    rng = np.random.default_rng(5)
+    pairs = ("gap.a-b", "gap.a-c", "gap.b-c")
+    kept = 0
+    for _ in range(FEWER):
+        before, after = ({name: rng.normal(0, 0.5, 30).tolist() for name in pairs} for _ in range(2))
+        gate = against({"gap": before["gap.a-b"], **before}, {"gap": after["gap.a-b"], **after}, "zero")
+        kept += gate.judge("gap", 0.5, "measured").verdict in {"equivalent", "better"}
+    rule = PassRule(Limit(max=0.5), signed=True, facets=len(pairs))
+    planned = pass_power(rule, 0.0, math.sqrt(2) * 0.5, 30)
+    assert planned == pytest.approx(kept / FEWER, abs=POINTS)
+    assert 0.5 < planned < 0.95

@@ -73,6 +73,21 @@ def test_bad_input_is_a_usage_error_or_that_of_a_run(project: Project) -> None:
     assert project.run("--plan").ret == pytest.ExitCode.INTERRUPTED
 
 
+def test_a_baseline_that_is_not_there_is_refused_and_one_that_is_comes_first(project: Project) -> None:
+    templates = ", ".join(f'"{{group}} are {number}"' for number in range(12))
+    project.suite(_SUITE.replace('"{group} are", "I saw {group}"', templates).replace("max: 3,", "max: 9, margin: 9,"))
+    result = project.run("--plan", "--no-calibration", "--baseline", "nowhere")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*nowhere: there is no run here*"])
+    later = project.run("--plan=json", "--no-calibration", "--baseline", "model:large")
+    assert any("large has not been run yet" in note for note in json.loads(later.stdout.str())["notes"])
+    project.run("--model=large")
+    for baseline in ("latest", "model:large"):
+        plan = json.loads(project.run("--plan=json", "--no-calibration", "--baseline", baseline).stdout.str())
+        (margin,) = [check for check in plan["audits"][1]["checks"] if check["against"] == "margin"]
+        assert "large's run of" in margin["source"]
+
+
 def test_a_design_is_planned_without_a_model_and_never_run(project: Project) -> None:
     project.file(
         "wording.design.yaml",

@@ -145,6 +145,15 @@ def test_the_gitlab_template() -> None:
     assert job["cache"]["paths"] == [".cache/"]
 
 
+def test_the_documented_package_survives_the_shell() -> None:
+    # The template leaves the variable unquoted, so that it may hold several words.
+    page = (_ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    (wanted,) = re.findall(r"LLMAUDIT_PACKAGE: (.*)", page)
+    (job,) = load(_GITLAB).values()
+    assert job["before_script"] == ["python -m pip install $LLMAUDIT_PACKAGE"]
+    assert len(wanted.strip('"').split()) == 1, "pip takes the words around an @ for requirements of their own"
+
+
 def _bash(script: str, variables: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a script as GitHub's runner does."""
     return subprocess.run(

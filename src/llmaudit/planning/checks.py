@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from llmaudit.audit import Audit, CheckParams, Metric, share_of
+from llmaudit.audit import SCALES, Audit, CheckParams, Metric, share_of
 from llmaudit.planning.spread import Spread, assumed, whole_of
 from llmaudit.records import EstimateRecord
 from llmaudit.scorers.base import errors_of
 from llmaudit.stats import Limit, PassRule, allowed_sd, clusters_to_pass, detectable, informedness, pass_power
 from llmaudit.suite import CheckEntry
 
-__all__ = ["ALPHA", "POWER", "CheckPlan", "Decides", "Known", "plan_check"]
+__all__ = ["ALPHA", "POWER", "CheckPlan", "Decides", "Known", "of_samples", "plan_check", "what_helps"]
 
 #: A check can decide if it passes a harmless model as often as this.
 POWER = 0.80
@@ -39,11 +39,17 @@ class Known:
     spread: Spread | None = None
     """Of the metric's own clusters."""
     change: Spread | None = None
-    """Of the difference between two models, cluster by cluster."""
+    """Of the difference between two models, cluster by cluster; of the facet that varies most, where there are some."""
+    parts: tuple[str, ...] = ()
+    """The facets that a margin must be kept in, all of them; empty where no earlier run tells."""
+    before: EstimateRecord | None = None
+    """Of the baseline, where it has been run."""
     samples: int | None = None
     """Samples per cell that this run asks for."""
     alpha: float = ALPHA
-    """One-sided level of its interval: less where a suite looks more than once."""
+    """One-sided level of its interval: less where a suite looks more than once. A margin is judged at the last look."""
+    early: bool = False
+    """Whether this is a look before the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +94,29 @@ def plan_check(audit: Audit[Any], check: CheckEntry, known: Known) -> Iterator[C
         expected = _expected(metric, known.estimate, rule)
         bound = _Bound(check, "limit", _limit_words(params, metric), rule, expected)
         yield _planned(bound, metric, known, known.spread, problem)
-    if (margin := _margin(params, known.estimate)) is not None:
-        signed = metric.better == "zero"
-        rule = _rule(audit, check.metric, Limit(max=margin), known)
-        # A difference of two shares reaches as far as the whole, one of two differences twice as far.
-        reach = rule.reach and rule.reach * (2 if signed else 1)
-        rule = replace(rule, signed=signed, reach=reach)
-        bound = _Bound(check, "margin", f"{margin:.3g} worse", rule, 0.0)
-        yield _planned(bound, metric, known, known.change, problem)
+    if params.margin is not None:
+        yield _against_margin(audit, check, known, problem)
+
+
+def _against_margin(audit: Audit[Any], check: CheckEntry, known: Known, problem: str | None) -> CheckPlan:
+    """Plan the paired difference to a baseline as the gate judges it: every facet of a worst one must keep the margin.
+
+    Its intervals are those of `changes.Changes`: not widened for the errors of a scorer, at 90 % at the last look.
+    """
+    metric, params = audit.offered[check.metric], check.params
+    margin = _margin(params, known.before or known.estimate)
+    if margin is None:
+        told = "a share of the baseline's value, which no run has measured: run the baseline once, then plan again"
+        return CheckPlan(check.metric, params.role, "margin", f"{params.margin} worse", "unknown", told, known.clusters)
+    parts = [name for name in known.parts if name in audit.offered] or _facets(audit, check.metric) or [check.metric]
+    signed = any(audit.offered[name].better == "zero" for name in parts)
+    whole = SCALES.get(metric.unit)
+    # A difference of two shares reaches as far as the whole, one of two differences twice as far.
+    rule = PassRule(Limit(max=margin), signed, len(parts), whole and whole * (2 if signed else 1))
+    bound = _Bound(check, "margin", f"{margin:.3g} worse", rule, 0.0)
+    if known.early and not metric.deterministic:
+        problem = problem or "the last look alone judges a margin"
+    return _planned(bound, metric, known, known.change, problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,33 +167,33 @@ def _planned(bound: _Bound, metric: Metric, known: Known, spread: Spread | None,
     expected = bound.expected or 0.0
     power = pass_power(bound.rule, expected, sd, known.clusters)
     needed = clusters_to_pass(bound.rule, expected, sd, POWER)
-    numbers |= {"power": power, "clusters_needed": needed, **_of_samples(bound, spread, known)}
+    numbers |= {"power": power, "clusters_needed": needed, **of_samples(bound.rule, expected, spread, known.clusters)}
     if power >= POWER:
         return bound.plan("yes", f"enough for it to {verb}", known, **numbers)
-    reason = _what_helps(needed, numbers, known)
+    reason = what_helps(needed, numbers, known.clusters)
     return bound.plan("no" if spread.measured else "doubtful", reason, known, **numbers)
 
 
-def _of_samples(bound: _Bound, spread: Spread, known: Known) -> dict[str, Any]:
-    """What more samples would do, where the spread's components are known."""
-    parts, rule = spread.components, bound.rule
+def of_samples(rule: PassRule, expected: float, spread: Spread, clusters: int) -> dict[str, Any]:
+    """Return what more samples would do, where the spread's components are known: `floor` and `samples_needed`."""
+    parts = spread.components
     if parts is None:
         return {}
     omega = math.sqrt(parts.between)
-    floor = _finite(detectable(rule, omega, known.clusters, POWER))
-    expected = bound.expected or 0.0
-    if pass_power(rule, expected, omega, known.clusters) < POWER:
+    floor = _finite(detectable(rule, omega, clusters, POWER))
+    if pass_power(rule, expected, omega, clusters) < POWER:
         return {"floor": floor}
     samples = 1
-    while samples < 10_000 and pass_power(rule, expected, parts.difference_sd(samples), known.clusters) < POWER:
+    while samples < 10_000 and pass_power(rule, expected, parts.difference_sd(samples), clusters) < POWER:
         samples = samples + 1 if samples < 20 else math.ceil(samples * 1.05)
     return {"floor": floor, "samples_needed": samples if samples < 10_000 else None}
 
 
-def _what_helps(needed: int | None, numbers: Mapping[str, Any], known: Known) -> str:
+def what_helps(needed: int | None, numbers: Mapping[str, Any], clusters: int) -> str:
+    """Say what would make a check decide; `numbers` are those of `of_samples`."""
     if needed is None:
         return "no number of clusters makes this decide: the value lies too close to the bound"
-    ways = [f"{needed} clusters in place of {known.clusters}"]
+    ways = [f"{needed} clusters in place of {clusters}"]
     if samples := numbers.get("samples_needed"):
         ways.append(f"{samples} samples per cell")
     told = f"needs {' or '.join(ways)}"
@@ -188,10 +209,11 @@ def _rule(audit: Audit[Any], name: str, limit: Limit, known: Known) -> PassRule:
     signed = limit.min is None and (metric.better == "zero" or any(audit.offered[f].better == "zero" for f in facets))
     method = known.estimate.method if known.estimate else None
     told = _FACETS.search(method) if method else None
+    # The bare name of some kinds is no worst facet but all items together, and its interval says so.
+    together = int(told[1]) if told else 1 if method else len(facets) or 1
     # An interval of a share has pseudo-clusters, unless the earlier run's had none.
     reach = whole_of(metric.unit) if method is None or "pseudo" in method else None
-    count = int(told[1]) if told else len(facets) or 1
-    return PassRule(limit, signed, count, reach, _informedness(audit, name), known.alpha)
+    return PassRule(limit, signed, together, reach, _informedness(audit, name), known.alpha)
 
 
 def _informedness(audit: Audit[Any], name: str) -> float:

@@ -9,9 +9,10 @@ from pydantic import Field
 
 from llmaudit.audit import Name, Spec
 from llmaudit.errors import SuiteError
-from llmaudit.planning.checks import POWER, CheckPlan
+from llmaudit.planning.checks import POWER, CheckPlan, of_samples, what_helps
 from llmaudit.planning.plan import AuditPlan, Price
 from llmaudit.planning.rates import Rates, seconds_of
+from llmaudit.planning.spread import Spread
 from llmaudit.planning.workload import Workload
 from llmaudit.stats import (
     Limit,
@@ -85,23 +86,25 @@ def _check(design: Design) -> CheckPlan:
     sd = parts.difference_sd(design.samples)
     power = pass_power(rule, 0.0, sd, design.clusters)
     needed = clusters_to_pass(rule, 0.0, sd, POWER)
-    problem = design_problem(design.clusters)
+    spread = Spread(sd, "as the design says", measured=True, components=parts, samples=design.samples)
+    of_more = of_samples(rule, 0.0, spread, design.clusters)
+    helps = design_problem(design.clusters) or what_helps(needed, of_more, design.clusters)
     return CheckPlan(
         check="difference",
         role="confirmatory",
         against="limit",
         bound=f"below ±{design.effect:g}",
         decides="yes" if power >= POWER else "no",
-        reason=problem or ("enough for it to pass" if power >= POWER else f"needs {needed} clusters"),
+        reason="enough for it to pass" if power >= POWER else helps,
         clusters=design.clusters,
         expected=0.0,
         distance=design.effect,
         sd=sd,
-        source="as the design says",
+        source=spread.source,
         detectable=_finite(detectable(rule, sd, design.clusters, POWER)),
         power=power,
         clusters_needed=needed,
-        floor=_finite(detectable(rule, design.sd.between, design.clusters, POWER)),
+        **of_more,
     )
 
 

@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from llmaudit.engines.base import Engine
 from llmaudit.looks import grows
 from llmaudit.planning.checks import ALPHA, CheckPlan, Known, plan_check
 from llmaudit.planning.foreseen import Foreseen, foresee
 from llmaudit.planning.memory import Memory
 from llmaudit.planning.rates import Rates, seconds_of
-from llmaudit.planning.spread import Spread, components_of, measured
+from llmaudit.planning.spread import Spread, changed, components_of, measured
 from llmaudit.planning.workload import Workload, count_tokens, texts_of, workload
 from llmaudit.records import AuditRecord, EstimateRecord
 from llmaudit.run import Run
@@ -111,10 +109,7 @@ class Plan:
     def plain(self) -> dict[str, Any]:
         """The plan as builtins, for JSON."""
         totals = self.totals
-        plain = dataclasses.asdict(self)
-        for audit, one in zip(plain["audits"], self.audits, strict=True):
-            audit["checks"] = [dataclasses.asdict(check) for check in one.checks]
-        return {**plain, "totals": dataclasses.asdict(totals)}
+        return {**dataclasses.asdict(self), "totals": dataclasses.asdict(totals)}
 
 
 @dataclass(slots=True)
@@ -126,6 +121,8 @@ class Planner:
     """Earlier runs of the same model, newest first."""
     others: Sequence[Run] = ()
     """Earlier runs of other models, newest first: what the difference between two models was."""
+    baseline: Run | None = None
+    """What margins will be judged against: asked before all others of how far it is from this model."""
     rates: Rates = field(default_factory=Rates)
     price: Price | None = None
     stored: Callable[[Sequence[Request]], int] | None = None
@@ -161,51 +158,62 @@ class Planner:
         planned = _planned_clusters(asked.requests)
         found = self._earlier(chosen.id, check.metric)
         spread = change = estimate = None
+        parts: tuple[str, ...] = ()
         if found is not None:
             run, audit, estimate = found
-            spread = measured(estimate, run, self._parts(run, audit.id).get(check.metric))
-            change = self._change(chosen.id, estimate, run)
-        look = chosen.suite.look
+            spread = measured(estimate, self._parts(run, audit.id).get(check.metric), self._named(run))
+            change, parts = self._change(run, audit, check.metric)
+        before = next(_estimates(_only(self.baseline), chosen.id, check.metric), None)
+        look = chosen.suite.look if grows(chosen.entry) else None
         samples = getattr(chosen.entry.audit.params, "samples", None)
         known = Known(
             clusters=_clusters(planned, found and found[1], estimate),
             estimate=estimate,
             spread=spread,
             change=change,
+            parts=parts,
+            before=before and before[2],
             samples=samples if isinstance(samples, int) else None,
             # A look before the last one has a level of its own.
-            alpha=(1 - look.level) / 2 if look is not None and grows(chosen.entry) else ALPHA,
+            alpha=(1 - look.level) / 2 if look is not None else ALPHA,
+            early=look is not None and not look.last,
         )
         yield from plan_check(chosen.entry.audit, check, known)
 
     def _earlier(self, audit_id: str, metric: str) -> tuple[Run, AuditRecord, EstimateRecord] | None:
         return next(_estimates(self.own, audit_id, metric), None) or next(
-            _estimates(self.others, audit_id, metric), None
+            _estimates(self._elsewhere, audit_id, metric), None
         )
+
+    @property
+    def _elsewhere(self) -> list[Run]:
+        """The baseline, then the other models' runs."""
+        return [*_only(self.baseline), *self.others]
+
+    def _named(self, run: Run) -> str:
+        """An earlier run in words; whose it was, where it was not this model's."""
+        model = "" if any(run is own for own in self.own) or run.model is None else f"{run.model.name}'s "
+        return f"{'the ' if not model else ''}{model}run of {run.started[:16].replace('T', ' ')}"
 
     def _parts(self, run: Run, audit_id: str) -> dict[str, tuple[VarianceComponents, float]]:
         if run.run_id not in self._components:
             self._components[run.run_id] = components_of(run)
         return self._components[run.run_id].get(audit_id, {})
 
-    def _change(self, audit_id: str, estimate: EstimateRecord, run: Run) -> Spread | None:
-        """The spread of the difference to another model: of an earlier one, else as if the two were unrelated."""
-        for other, _, theirs in _estimates(self.others, audit_id, estimate.metric):
-            if other.run_id == run.run_id:
-                continue
-            pairs = [
-                theirs.cluster_values[cluster] - value  # type: ignore[operator]
-                for cluster, value in estimate.cluster_values.items()
-                if value is not None and theirs.cluster_values.get(cluster) is not None
-            ]
-            if len(pairs) > 2:
+    def _change(self, run: Run, audit: AuditRecord, metric: str) -> tuple[Spread | None, tuple[str, ...]]:
+        """The spread of the difference to another model, measured or as if the two were unrelated, and its facets."""
+        for other, theirs, _ in _estimates(self._elsewhere, audit.id, metric):
+            sd, parts = changed(audit, theirs, metric) if other.run_id != run.run_id else (None, ())
+            if sd is not None:
                 name = other.model.name if other.model else "another model"
-                return Spread(float(np.std(pairs, ddof=1)), f"measured against {name}", measured=True)
-        own = measured(estimate, run, None)
-        if own is None:
-            return None
-        source = f"√2 times that {own.source}: as if the two models were unrelated"
-        return Spread(2**0.5 * own.sd, source, measured=False)
+                return Spread(sd, f"measured against {name}", measured=True), parts
+        parts = changed(audit, audit, metric)[1]
+        alone = [measured(each, None, self._named(run)) for each in audit.estimates if each.metric in parts]
+        widest = max((each for each in alone if each is not None), key=lambda each: each.sd, default=None)
+        if widest is None:
+            return None, parts
+        source = f"√2 times that {widest.source}: as if the two models were unrelated"
+        return Spread(2**0.5 * widest.sd, source, measured=False), parts
 
 
 def _estimates(runs: Sequence[Run], audit_id: str, metric: str) -> Iterator[tuple[Run, AuditRecord, EstimateRecord]]:
@@ -213,6 +221,10 @@ def _estimates(runs: Sequence[Run], audit_id: str, metric: str) -> Iterator[tupl
         for audit in run.audits:
             if audit.id == audit_id and not run.smoke:
                 yield from ((run, audit, each) for each in audit.estimates if each.metric == metric)
+
+
+def _only(run: Run | None) -> list[Run]:
+    return [] if run is None else [run]
 
 
 def _planned_clusters(requests: Sequence[Request]) -> set[str]:

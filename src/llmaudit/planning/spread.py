@@ -6,7 +6,9 @@ import gzip
 import json
 import math
 import re
+import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from llmaudit.audit import Metric
+from llmaudit.changes import Changes
 from llmaudit.records import AuditRecord, EstimateRecord
 from llmaudit.run import Run
 from llmaudit.stats import PassRule, VarianceComponents
 
-__all__ = ["Spread", "assumed", "components_of", "measured", "whole_of"]
+__all__ = ["Spread", "assumed", "changed", "components_of", "measured", "whole_of"]
 
 #: Units of shares -> what the whole is.
 _WHOLE = {"proportion": 1.0, "probability": 1.0, "share of prompts": 1.0, "%": 100.0}
@@ -52,14 +55,37 @@ def whole_of(unit: str) -> float | None:
     return _WHOLE.get(unit)
 
 
-def measured(estimate: EstimateRecord, run: Run, components: tuple[VarianceComponents, float] | None) -> Spread | None:
-    """Return the spread of an estimate's clusters in an earlier run; None where it has too few to tell."""
+def measured(
+    estimate: EstimateRecord, components: tuple[VarianceComponents, float] | None, where: str
+) -> Spread | None:
+    """Return the spread of an estimate's clusters in an earlier run; None where it has too few to tell.
+
+    `where` names the run in words.
+    """
     values = [value for value in estimate.cluster_values.values() if value is not None]
     if len(values) < 3:
         return None
     found, samples = components or (None, None)
-    source = f"measured in the run of {run.started[:16].replace('T', ' ')}"
-    return Spread(float(np.std(values, ddof=1)), source, measured=True, components=found, samples=samples)
+    sd = float(np.std(values, ddof=1))
+    return Spread(sd, f"measured in {where}", measured=True, components=found, samples=samples)
+
+
+def changed(before: AuditRecord, after: AuditRecord, metric: str) -> tuple[float | None, tuple[str, ...]]:
+    """Return the standard deviation of a metric's change from one run to another, and the facets that it is made of.
+
+    Cluster by cluster, of the facet that varies most; None where they share too few clusters to tell.
+    """
+    one, other = ({each.metric: each.estimate() for each in audit.estimates} for audit in (before, after))
+    parts = tuple(Changes(one, other, 0).behind(metric)) or (metric,)
+    deviations = [_deviation(one[part].cluster_values, other[part].cluster_values) for part in parts]
+    known = [each for each in deviations if each is not None]
+    return (max(known) if len(known) == len(parts) else None), parts
+
+
+def _deviation(before: Mapping[str, float], after: Mapping[str, float]) -> float | None:
+    pairs = [after[cluster] - value for cluster, value in before.items() if cluster in after]
+    found = [pair for pair in pairs if math.isfinite(pair)]
+    return float(np.std(found, ddof=1)) if len(found) > 2 else None
 
 
 def assumed(metric: Metric, rule: PassRule) -> Spread | None:
@@ -134,6 +160,7 @@ def _lines(folder: Path | None) -> Iterator[dict[str, Any]]:
     path = folder / "samples.jsonl.gz" if folder is not None else None
     if path is None or not path.is_file():
         return
-    with gzip.open(path, "rt", encoding="utf-8") as stream:
+    # Half a file, as an interruption leaves it, is as good as its first half.
+    with suppress(OSError, EOFError, ValueError, zlib.error), gzip.open(path, "rt", encoding="utf-8") as stream:
         for text in stream:
             yield json.loads(text)

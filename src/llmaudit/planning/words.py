@@ -63,7 +63,7 @@ def _undecided(plan: Plan) -> Iterator[str]:
         yield f"{heading}: {_many(len(found), 'check')}"
         for audit, check in found:
             yield f"  {audit.id}::{check.check} ({check.against} {check.bound}): {check.reason}"
-    if all(check.decides in {"yes", "exact", "unlimited"} for _, check in ranked):
+    if ranked and all(check.decides in {"yes", "exact", "unlimited"} for _, check in ranked):
         yield "every check can decide"
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from llmaudit.cachedir import store_path
-from llmaudit.earlier import earlier_runs
+from llmaudit.earlier import earlier_runs, same_form
 from llmaudit.engines.base import Engine, EngineOptions
 from llmaudit.engines.build import build_tokenizer
 from llmaudit.engines.fake import FakeEngine
 from llmaudit.errors import LLMAuditError, ModelError
+from llmaudit.gate import MODEL_PREFIX
 from llmaudit.planning.calibration import calibrate
 from llmaudit.planning.designs import Design, plan_design
 from llmaudit.planning.foreseen import Foreseen
@@ -22,8 +24,10 @@ from llmaudit.planning.memory import Memory, foreseen_memory
 from llmaudit.planning.plan import AuditPlan, Chosen, Plan, Planner, Price
 from llmaudit.planning.rates import UNMEASURED, Rates, measured_rates
 from llmaudit.planning.words import plan_lines
+from llmaudit.pytest_plugin.baseline_files import baseline_run
 from llmaudit.pytest_plugin.design_nodes import DesignItem
 from llmaudit.pytest_plugin.options import Settings
+from llmaudit.pytest_plugin.recorder import run_folder
 from llmaudit.pytest_plugin.session import AuditSession, session_of
 from llmaudit.pytest_plugin.suite_nodes import AuditNode, CheckItem
 from llmaudit.records import to_plain
@@ -43,7 +47,7 @@ def show_plan(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     if not checks and not designs:
         return
     try:
-        plan = _plan(session_of(config), checks, designs)
+        plan = _plan(config, session_of(config), checks, designs)
     except LLMAuditError as error:
         raise pytest.UsageError(str(error)) from None
     terminal: Any = config.pluginmanager.getplugin("terminalreporter")
@@ -56,7 +60,7 @@ def show_plan(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
         terminal.write_line(line)
 
 
-def _plan(state: AuditSession, items: Sequence[CheckItem], designs: Sequence[Design]) -> Plan:
+def _plan(config: pytest.Config, state: AuditSession, items: Sequence[CheckItem], designs: Sequence[Design]) -> Plan:
     settings, options = state.settings, state.options()
     notes: list[str] = []
     own, others = _earlier(state) if settings.model else ([], [])
@@ -66,6 +70,7 @@ def _plan(state: AuditSession, items: Sequence[CheckItem], designs: Sequence[Des
     if items:
         chosen = _chosen(items)
         planner = Planner(_tokenizer(options, notes), own, others, price=price, smoke=settings.smoke)
+        planner.baseline = _baseline(config, settings, notes)
         foreseen = planner.foresee(chosen)
         rates = planner.rates = _rates(state, rates, foreseen, notes)
         planner.stored = _stored(state, own)
@@ -102,19 +107,28 @@ def _earlier(state: AuditSession) -> tuple[list[Run], list[Run]]:
     others: list[Run] = []
     for run in earlier_runs(folder.parent, folder.name):
         (own if _same_form(run, state.settings) else others).append(run)
-    others += [run for run in earlier_runs(folder.parent) if run.folder and run.folder.parent.name != folder.name]
-    return own, others
+    return own, [*others, *earlier_runs(folder.parent, but=folder.name)]
 
 
 def _same_form(run: Run, settings: Settings) -> bool:
-    """Whether a run of the model used what is asked for now; `auto` gave what it would give again."""
-    model = run.model
-    return (
-        model is not None
-        and model.quantization == settings.quantization
-        and settings.dtype in {"auto", model.dtype}
-        and (settings.device == "auto" or (model.device or "").startswith(settings.device))
+    return run.model is not None and same_form(
+        run.model, quantization=settings.quantization, dtype=settings.dtype, device=settings.device
     )
+
+
+def _baseline(config: pytest.Config, settings: Settings, notes: list[str]) -> Run | None:
+    """The run that margins will be judged against; of `model:NAME`, the newest one that is there."""
+    if settings.baseline is None or settings.smoke:
+        return None
+    if not settings.baseline.startswith(MODEL_PREFIX):
+        return baseline_run(config, settings)
+    name = settings.baseline.removeprefix(MODEL_PREFIX)
+    folder = run_folder(config, replace(settings, model=name)).parent
+    for run in earlier_runs(folder.parent, folder.name):
+        if not run.smoke and run.model is not None and same_form(run.model, quantization=None, dtype=settings.dtype):
+            return run
+    notes.append(f"The baseline {name} has not been run yet, and will be run first: what that costs is not counted.")
+    return None
 
 
 def _rates(state: AuditSession, rates: Rates, foreseen: Sequence[Foreseen], notes: list[str]) -> Rates:

@@ -190,9 +190,9 @@ class Recorder:
         if self._config.option.collectonly:
             return
         _check_model(self._config, settings)
+        check_baseline(self._config, settings)
         if settings.plan is not None:
             return
-        check_baseline(self._config, settings)
         _check_writable(run_folder(self._config, settings))
 
     def _assemble(self) -> Run:

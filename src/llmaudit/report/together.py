@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections import Counter
 
 from llmaudit.audit import Table
+from llmaudit.looks import looks_of
 from llmaudit.records import Attempt, FamilyRecord
 from llmaudit.report.format import NOTHING, moment
 from llmaudit.run import Run
 
-__all__ = ["attempts_sentence", "attempts_table", "changing_checks", "families_table", "narrowed_sentence"]
+__all__ = [
+    "attempts_sentence",
+    "attempts_table",
+    "changing_checks",
+    "families_table",
+    "look_sentences",
+    "narrowed_sentence",
+]
 
 _FAMILIES = ("Suite", "Checks", "Declared", "Ran", "Passed", "p-values", "Discovered: adjusted p ≤ 0.05")
 _FAMILIES_NOTE = (
@@ -58,6 +66,14 @@ def narrowed_sentence(run: Run) -> str | None:
     )
 
 
+def look_sentences(run: Run) -> list[str]:
+    """Say which look a run was, of a suite that is looked at while its samples grow: a sentence for each such look."""
+    looks: dict[str, list[str]] = {}
+    for audit, look in ({} if run.smoke else looks_of(run)).items():
+        looks.setdefault(look, []).append(audit)
+    return [_looked(look, audits) for look, audits in looks.items()]
+
+
 def changing_checks(run: Run) -> dict[str, list[str]]:
     """Return the verdicts of all attempts, the oldest first, of every check that had more than one verdict.
 
@@ -88,6 +104,15 @@ def attempts_table(run: Run) -> Table | None:
     tallies = (_tally(attempt) for attempt in run.attempts)
     rows = (("all checks", *tallies), *((check, *words) for check, words in changing_checks(run).items()))
     return Table("Attempts", ("Check", *map(_title, run.attempts)), rows, _ATTEMPTS_NOTE)
+
+
+def _looked(look: str, audits: list[str]) -> str:
+    more = f" and {len(audits) - _NAMED} more" if len(audits) > _NAMED else ""
+    words = (
+        f"{look[0].upper()}{look[1:]} at {', '.join(audits[:_NAMED])}{more}: the error of 5 % is shared by all looks."
+    )
+    number, of = look.split()[1:4:2]
+    return words if number == of else f"{words} What is inconclusive waits for the next one."
 
 
 def _part(family: FamilyRecord) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from llmaudit.records import BaselineVerdict, Record
 from llmaudit.report.format import NOTHING, interval, number
-from llmaudit.report.together import narrowed_sentence
+from llmaudit.report.together import look_sentences, narrowed_sentence
 from llmaudit.run import Run
 from llmaudit.types import Better
 
@@ -116,7 +116,7 @@ def banners(run: Run) -> list[str]:
         found.append(f"Incomplete run: {len(run.records)} of {len(run.plan)} planned checks have a result.")
     if narrowed := narrowed_sentence(run):
         found.append(narrowed)
-    return found
+    return [*found, *look_sentences(run)]
 
 
 def limit(record: Record) -> str:

@@ -56,6 +56,7 @@ from llmaudit.stats.verdicts import (
     design_problem,
     judge,
     judge_shift,
+    level_text,
 )
 
 __all__ = [
@@ -95,6 +96,7 @@ __all__ = [
     "jackknife_interval",
     "judge",
     "judge_shift",
+    "level_text",
     "look_levels",
     "mde",
     "mde_floor",

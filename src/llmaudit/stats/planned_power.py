@@ -20,6 +20,8 @@ MOST_CLUSTERS = 100_000
 #: Quantiles of the spread that the power is averaged over: three digits of it.
 _SPREADS = 200
 _ROUNDS = 30
+#: A smaller standard error is none: to divide by it would leave the range of numbers.
+_NO_ERROR = 1e-200
 
 _Vector = NDArray[np.float64]
 
@@ -59,12 +61,11 @@ def pass_power(rule: PassRule, value: float, sd: float, clusters: int) -> float:
     low, high = _bounds(rule)
     above = np.full(_SPREADS, -math.inf) if low is None else -_edge(-low, spreads, half)
     below = np.full(_SPREADS, math.inf) if high is None else _edge(high, spreads, half)
-    if sd == 0:
+    error = sd / math.sqrt(clusters)
+    if error < _NO_ERROR:
         one = float(np.mean((above < value) & (value < below)))
     else:
-        error = sd / math.sqrt(clusters)
-        with np.errstate(over="ignore"):  # infinitely many errors away from a bound is as good as many
-            chance = stats.norm.cdf((below - value) / error) - stats.norm.cdf((above - value) / error)
+        chance = stats.norm.cdf((below - value) / error) - stats.norm.cdf((above - value) / error)
         one = float(np.clip(chance, 0, 1).mean())
     return one**rule.facets
 
@@ -73,8 +74,8 @@ def detectable(rule: PassRule, sd: float, clusters: int, power: float = 0.80) ->
     """Return the distance between true value and limit at which the check passes with this power.
 
     The smallest limit that a harmless model passes, where the limit bounds a difference from 0: the minimum detectable
-    effect of the verdict. `rule.limit` says only whether it lies on one side or both. Infinite below MIN_CLUSTERS.
-    Raises ValueError unless 0 < power < 1, and as `pass_power`.
+    effect of the verdict. `rule.limit` says only whether it lies on one side or both. Infinite below MIN_CLUSTERS, and
+    where no distance is enough. Raises ValueError unless 0 < power < 1, and as `pass_power`.
     """
     if not 0 < power < 1:
         raise ValueError(f"a power of {power}")
@@ -86,9 +87,12 @@ def detectable(rule: PassRule, sd: float, clusters: int, power: float = 0.80) ->
         return pass_power(replace(rule, limit=limit), 0.0, sd, clusters) >= power
 
     above = 1.0 if sd == 0 else sd
-    while not reached(above):
+    for _ in range(_ROUNDS):
+        if reached(above):
+            return _bisect(reached, 0.0, above)
         above *= 2
-    return _bisect(reached, 0.0, above)
+    # The interval of a share that has few clusters and a high level may grow faster than its distance from a limit.
+    return math.inf
 
 
 def allowed_sd(rule: PassRule, value: float, clusters: int, power: float = 0.80) -> float | None:

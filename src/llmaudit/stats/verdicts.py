@@ -18,6 +18,7 @@ __all__ = [
     "design_problem",
     "judge",
     "judge_shift",
+    "level_text",
 ]
 
 #: Fewest clusters whose t interval may decide a check (docs/statistics.md, section 0.5).
@@ -118,6 +119,12 @@ def design_problem(clusters: int, tests: int = 1, alpha: float = 0.05) -> str | 
     return None
 
 
+def level_text(level: float) -> str:
+    """Write the level of an interval, with as many digits as keep it below 100 %: 90%, 99.998%."""
+    percent = (f"{100 * level:.{digits}g}" for digits in range(3, 17))
+    return next((f"{text}%" for text in percent if float(text) < 100), "100%")
+
+
 def _interval(estimate: Estimate) -> Interval | str:
     """Return the interval to judge, or why there is none."""
     if estimate.problem is not None:
@@ -160,7 +167,7 @@ def _shift_reason(interval: Interval, shift: Shift, margin: float, *, signed: bo
     }[shift]
     if interval.low == interval.high:
         return f"difference {low} {words}"
-    return f"{100 * interval.level:.3g}% interval of the difference {low} to {high} {words}"
+    return f"{level_text(interval.level)} interval of the difference {low} to {high} {words}"
 
 
 class _Side(NamedTuple):
@@ -201,7 +208,7 @@ def _reason(interval: Interval, verdict: Verdict, sides: Sequence[_Side], *, sig
     if interval.low == interval.high:
         words = ["at" if interval.low in marks else word for word in words]
         return f"value {low} is " + " and ".join(map(" ".join, zip(words, limits, strict=True)))
-    subject = f"{100 * interval.level:.3g}% interval {low} to {high}"
+    subject = f"{level_text(interval.level)} interval {low} to {high}"
     if verdict is Verdict.INCONCLUSIVE:
         return f"{subject} straddles {' and '.join(limits)}"
     return f"{subject} lies " + " and ".join(map(" ".join, zip(words, limits, strict=True)))

@@ -20,6 +20,7 @@ from llmaudit.suite.model import AuditEntry, Suite, SuiteFile
 from llmaudit.suite.problems import Place, Problem, refusal
 from llmaudit.suite.strict_yaml import decode, read
 from llmaudit.suite.validation import problems_of
+from llmaudit.suite.waivers import utc_today
 
 __all__ = ["load_suite"]
 
@@ -52,7 +53,7 @@ def load_suite(
     now = look_of(head.looks, samples, document) if head else None
     if isinstance(now, Problem):
         raise refusal(filename, [*problems, now])
-    today = today or datetime.date.today()
+    today = today or utc_today()
     fixed = samples if isinstance(samples, int) else None
     surroundings = Surroundings(kinds, scorers, seed, fixed, reference, today, path.parent, now)
     audits = _audits(document, surroundings, head.margins if head else {}, problems)

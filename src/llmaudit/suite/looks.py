@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from llmaudit.audit import Spec
-from llmaudit.stats import Spending, look_levels
+from llmaudit.stats import Spending, level_text, look_levels
 from llmaudit.suite.document import Document
 from llmaudit.suite.problems import Place, Problem
 
@@ -20,7 +20,8 @@ class LooksParams(Spec):
 
     plan: Spending
     """How the error is spent: `obrien_fleming` hardly any of it early, `pocock` evenly."""
-    of: int = Field(ge=2, le=20)
+    # With more, the first of them has too little of the error for an interval that numbers can hold.
+    of: int = Field(ge=2, le=10)
     """How many looks there are; at look k of K an audit asks for k/K of its samples."""
 
 
@@ -55,7 +56,7 @@ class Look:
 
     def __str__(self) -> str:
         """As a reader needs it."""
-        return f"look {self.number} of {self.of} ({self.plan.replace('_', '-')}, {100 * self.level:.3g}% intervals)"
+        return f"look {self.number} of {self.of} ({self.plan.replace('_', '-')}, {level_text(self.level)} intervals)"
 
 
 def look_of(looks: LooksParams | None, samples: int | AtLook | None, document: Document) -> Look | Problem | None:

@@ -23,7 +23,7 @@ from llmaudit.suite.problems import Place, Problem, refusal
 from llmaudit.suite.strict_yaml import decode, read
 from llmaudit.suite.validation import problems_of
 
-__all__ = ["Waivers", "expiry", "read_suite_name", "read_waivers"]
+__all__ = ["Waivers", "expiry", "read_suite_name", "read_waivers", "utc_today"]
 
 
 class _File(RootModel[dict[str, Expected]]):
@@ -89,10 +89,15 @@ def read_waivers(path: Path, today: datetime.date | None = None) -> Waivers:
     except ValidationError as error:
         raise refusal(filename, [*problems, *problems_of(error, document, (), _File)]) from None
     problems += _misnamed(waivers, document)
-    problems += _expired(waivers, document, today or datetime.date.today())
+    problems += _expired(waivers, document, today or utc_today())
     if problems:
         raise refusal(filename, problems)
     return Waivers(filename, tuple(_entries(waivers, document)))
+
+
+def utc_today() -> datetime.date:
+    """Return the day by which waivers run out: that of Greenwich, as runs and their reports count it."""
+    return datetime.datetime.now(datetime.UTC).date()
 
 
 def expiry(waiver: Expected, today: datetime.date) -> str | None:

@@ -69,3 +69,16 @@ def test_every_mistake_has_its_place(tmp_path: Path, old: str, new: str, words: 
 def test_a_design_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SuiteError, match="cannot be read"):
         read_design(tmp_path / "none.design.yaml")
+
+
+def test_a_design_says_how_many_samples_would_do_or_that_nothing_does(tmp_path: Path) -> None:
+    (check,) = plan_design(read(tmp_path, TEXT.replace("between: 0.2", "between: 0.4")), Rates()).checks
+    assert check.samples_needed is None
+    assert "more samples alone cannot go below" in check.reason
+    wide = TEXT.replace("between: 0.2", "between: 0.05").replace("samples: 25", "samples: 5")
+    (check,) = plan_design(read(tmp_path, wide), Rates()).checks
+    assert check.samples_needed is not None
+    assert f"or {check.samples_needed} samples per cell" in check.reason
+    (check,) = plan_design(read(tmp_path, TEXT.replace("effect: 0.15", "effect: 0.0001")), Rates()).checks
+    assert check.clusters_needed is None
+    assert check.reason.startswith("no number of clusters")

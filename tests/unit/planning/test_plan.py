@@ -20,17 +20,25 @@ from llmaudit.planning.words import plan_lines
 from llmaudit.planning.workload import Workload, workload
 from llmaudit.records import to_plain
 from llmaudit.run import Run
-from llmaudit.stats import Limit, PassRule, detectable
+from llmaudit.stats import Limit, PassRule, detectable, pass_power
+from llmaudit.suite import Look
 from llmaudit.types import Embed, Generate, Request, Sampling, Score, Tokenize
 from tests.unit.planning.gender import CLUSTERS, TEXT, earlier, gender
 
 SPREAD = [(-1.0) ** number * 2.0 for number in range(CLUSTERS)]
 
 
-def planned(folder: Path, *own: Run, others: tuple[Run, ...] = (), text: str = TEXT, clusters: int = CLUSTERS) -> Plan:
+def planned(
+    folder: Path,
+    *own: Run,
+    others: tuple[Run, ...] = (),
+    baseline: Run | None = None,
+    text: str = TEXT,
+    clusters: int = CLUSTERS,
+) -> Plan:
     suite = gender(folder, text, clusters)
     chosen = [Chosen(suite, entry, entry.checks) for entry in suite.audits]
-    planner = Planner(FakeEngine(), own, others, measured_rates(own), Price(1.0, 2.0, "EUR"))
+    planner = Planner(FakeEngine(), own, others, baseline, measured_rates(own), Price(1.0, 2.0, "EUR"))
     return Plan("tiny", planner.rates.source, planner.plan(chosen, planner.foresee(chosen)), currency="EUR")
 
 
@@ -113,6 +121,63 @@ def test_a_margin_is_planned_by_the_difference_to_another_model(tmp_path: Path) 
     assert beside.sd == pytest.approx(0.1, rel=0.05)
     assert beside.source == "measured against big"
     assert beside.decides == "yes"
+
+
+def near(values: list[float], by: float) -> list[float]:
+    return [value + by * (-1) ** (number // 2) for number, value in enumerate(values)]
+
+
+def test_a_margin_is_planned_by_the_baseline_before_all_other_models(tmp_path: Path) -> None:
+    own = earlier(tmp_path, SPREAD)
+    far, baseline = earlier(tmp_path, near(SPREAD, 3.0), model="far"), earlier(tmp_path, near(SPREAD, 0.1), model="big")
+    found = checks_of(planned(tmp_path, own, others=(far,), baseline=baseline))["length_gap", "margin"]
+    assert (found.source, found.decides) == ("measured against big", "yes")
+    assert found.sd == pytest.approx(0.1, rel=0.05)
+
+
+def test_a_baseline_stands_in_for_a_model_that_was_never_run(tmp_path: Path) -> None:
+    found = checks_of(planned(tmp_path, baseline=earlier(tmp_path, SPREAD, model="big")))
+    assert found["length_gap", "limit"].source == "measured in big's run of 2026-01-02 03:04"
+    assert found["length_gap", "margin"].decides == "doubtful"
+
+
+def test_a_margin_of_the_worst_gap_must_be_kept_on_both_sides(tmp_path: Path) -> None:
+    # As `gate.AuditGate` judges it: every facet, a difference whose better value is zero, within +- the margin.
+    own, other = earlier(tmp_path, SPREAD), earlier(tmp_path, near(SPREAD, 2.0), model="big")
+    found = checks_of(planned(tmp_path, own, others=(other,)))["length_gap", "margin"]
+    assert found.sd is not None
+    assert found.power == pytest.approx(pass_power(PassRule(Limit(max=1), signed=True), 0.0, found.sd, CLUSTERS))
+
+
+def test_a_share_as_margin_is_of_the_baselines_value(tmp_path: Path) -> None:
+    text = TEXT.replace("margin: 1}", "margin: 50 %}")
+    unknown = checks_of(planned(tmp_path, text=text))["length_gap", "margin"]
+    assert (unknown.decides, unknown.bound) == ("unknown", "50 % worse")
+    own = earlier(tmp_path, SPREAD)
+    baseline = earlier(tmp_path, [value + 4 for value in SPREAD], model="big")
+    found = checks_of(planned(tmp_path, own, baseline=baseline, text=text))["length_gap", "margin"]
+    assert found.bound == "2 worse"
+
+
+def test_before_the_last_look_a_margin_decides_nothing(tmp_path: Path) -> None:
+    own = earlier(tmp_path, SPREAD)
+    text = TEXT.replace("audits:", "looks: {plan: pocock, of: 2}\naudits:")
+    suite = gender(tmp_path, text)
+    first = replace(suite, look=Look(1, 2, "pocock"))
+    for each, decides in ((first, "no"), (suite, "doubtful")):
+        chosen = [Chosen(each, entry, entry.checks) for entry in each.audits]
+        planner = Planner(FakeEngine(), (own,))
+        plan = Plan("tiny", "", planner.plan(chosen, planner.foresee(chosen)))
+        assert checks_of(plan)["length_gap", "margin"].decides == decides
+
+
+def test_half_a_file_of_samples_does_no_harm(tmp_path: Path) -> None:
+    own = earlier(tmp_path, SPREAD)
+    file = tmp_path / "samples.jsonl.gz"
+    file.write_bytes(file.read_bytes()[:-40])
+    assert checks_of(planned(tmp_path, own))["length_gap", "limit"].decides == "yes"
+    file.write_bytes(b"nothing")
+    assert checks_of(planned(tmp_path, own))["length_gap", "limit"].floor is None
 
 
 def test_without_an_earlier_run_assumptions_are_said_to_be_assumptions(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from llmaudit.audit import Setting
 from llmaudit.records import Attempt, FamilyRecord, Outcome
 from llmaudit.report import summary_markdown
 from llmaudit.report.html import render_html
@@ -13,6 +14,7 @@ from llmaudit.report.together import (
     attempts_table,
     changing_checks,
     families_table,
+    look_sentences,
     narrowed_sentence,
 )
 from llmaudit.run import Run
@@ -118,3 +120,23 @@ def test_attempts_that_differ(run: Run) -> None:
     for text in (page(run), summary_markdown(run)):
         assert "1 check had several verdicts." in text
         assert "Judge by all attempts." in text
+
+
+def looking(run: Run, number: int) -> Run:
+    look = Setting("look", f"look {number} of 3 (pocock, 95.5% intervals)")
+    first, *others = run.audits
+    return replace(run, audits=(replace(first, settings=(*first.settings, look)), *others))
+
+
+def test_a_look_is_told_of_at_the_top_of_report_and_summary(run: Run) -> None:
+    early = looking(run, 1)
+    (sentence,) = look_sentences(early)
+    assert sentence == (
+        f"Look 1 of 3 (pocock, 95.5% intervals) at {run.audits[0].id}: the error of 5 % is shared by all looks."
+        " What is inconclusive waits for the next one."
+    )
+    assert sentence in page(early)
+    assert "> Look 1 of 3 (pocock, 95.5% intervals) at" in summary_markdown(early)
+    (last,) = look_sentences(looking(run, 3))
+    assert last.endswith("shared by all looks.")
+    assert look_sentences(run) == look_sentences(replace(early, smoke=True)) == []

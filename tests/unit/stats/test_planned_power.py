@@ -72,3 +72,9 @@ def test_nonsense_is_refused(sd: float, facets: int) -> None:
         pass_power(PassRule(Limit(max=1.0), facets=facets), 0.0, sd, 20)
     with pytest.raises(ValueError, match="power"):
         detectable(PassRule(Limit(max=1.0)), 1.0, 20, power=1.0)
+
+
+def test_a_share_that_no_distance_makes_certain_enough_has_no_detectable_effect() -> None:
+    rule = PassRule(Limit(max=0.1), signed=True, facets=190, reach=1.0, alpha=1e-9)
+    assert detectable(rule, 0.2, 10) == math.inf
+    assert detectable(PassRule(Limit(max=0.1), signed=True, reach=1.0), 0.2, 24) < 1

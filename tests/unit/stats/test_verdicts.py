@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmaudit.stats.verdicts import MIN_CLUSTERS, Limit, design_problem, judge, judge_shift
+from llmaudit.stats.verdicts import MIN_CLUSTERS, Limit, design_problem, judge, judge_shift, level_text
 from llmaudit.types import Better, Estimate, Interval, Shift, Verdict
 
 ORDER = {Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASS: 2}
@@ -244,3 +244,8 @@ def test_a_shift_that_cannot_be_judged_is_inconclusive(changes: dict[str, Any], 
 )
 def test_a_shift_says_why(value: float, better: Better, reason: str) -> None:
     assert judge_shift(_difference(value, 0.5, better), 1.0).reason == reason
+
+
+def test_a_level_is_never_written_as_certainty() -> None:
+    assert [level_text(level) for level in (0.9, 0.955, 0.9999, 0.9999765)] == ["90%", "95.5%", "99.99%", "99.998%"]
+    assert level_text(1.0) == "100%"

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from llmaudit.audit import Audit
 from llmaudit.errors import SuiteError
 from llmaudit.suite import Suite, load_suite
+from llmaudit.suite.waivers import utc_today
 
 Load = Callable[..., Suite]
 Refuse = Callable[..., list[str]]
@@ -48,7 +48,7 @@ def test_paths_are_shown_as_given(tmp_path: Path, kinds: Kinds, monkeypatch: pyt
 
 def test_a_waiver_runs_out_today(tmp_path: Path, kinds: Kinds, good: str) -> None:
     path = tmp_path / "a.yaml"
-    text = good.replace("max: 3,", f"max: 3, xfail: {{reason: known, expires: {datetime.date.today()}}},")
+    text = good.replace("max: 3,", f"max: 3, xfail: {{reason: known, expires: {utc_today()}}},")
     path.write_text(text)
     with pytest.raises(SuiteError, match="the waiver expired on"):
         load_suite(path, kinds=kinds, scorers={"length": object()})  # type: ignore[dict-item]

@@ -38,6 +38,12 @@ def test_a_look_has_its_share_of_the_samples_and_of_the_error(tmp_path: Path, ki
     assert str(second.look) == "look 2 of 4 (pocock, 96.2% intervals)"
 
 
+def test_every_look_has_a_level_that_an_interval_can_have() -> None:
+    for of in range(2, 11):
+        assert 0.9 < Look(of, of, "obrien_fleming").level < Look(1, of, "obrien_fleming").level < 1
+    assert str(Look(1, 5, "obrien_fleming")) == "look 1 of 5 (obrien-fleming, 99.998% intervals)"
+
+
 def test_without_looks_there_is_none(tmp_path: Path, kinds: Kinds, good: str) -> None:
     assert load(tmp_path, kinds, good).look is None
 
@@ -50,6 +56,7 @@ def test_without_looks_there_is_none(tmp_path: Path, kinds: Kinds, good: str) ->
         ("looks: {plan: pocock, of: 4}", 9, "looks: --samples 9: this suite declares how its samples grow"),
         ("looks: {plan: haybittle, of: 4}", None, "looks.plan: "),
         ("looks: {plan: pocock, of: 1}", None, "looks.of: "),
+        ("looks: {plan: obrien_fleming, of: 11}", None, "looks.of: "),
         ("looks: {plan: pocock}", None, "missing key 'of'"),
     ],
 )

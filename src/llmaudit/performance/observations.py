@@ -115,6 +115,11 @@ class Observations:
         """Say why so many good launches, or pairs of them, decide nothing; None where they do."""
         if count >= MIN_CLUSTERS:
             return None
+        # Launches that were lost are not made up for: those that hang are the slow ones, and a late launch has no
+        # neighbour to be compared with.
+        planned = max(Counter(self.order).values(), default=0)
+        if planned >= MIN_CLUSTERS:
+            return f"{count} of {planned} {what} came back whole, a t interval needs {MIN_CLUSTERS}: raise launches"
         return f"design: {count} good {what}, a t interval needs {MIN_CLUSTERS}: add launches"
 
     @property

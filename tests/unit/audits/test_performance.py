@@ -198,9 +198,22 @@ def test_a_launch_that_crashes_costs_itself_only() -> None:
 def test_fewer_than_ten_good_pairs_decide_nothing() -> None:
     machine = Machine(slower={"half": 2.0}, fails={1: crashed(1)})
     estimate = measured(machine).estimates["speed_ratio"]
-    assert estimate.problem is not None
-    assert "9 good pairs of launches" in estimate.problem
+    assert estimate.problem == (
+        "half: 9 of 10 pairs of launches came back whole, a t interval needs 10: raise launches"
+    )
     assert judge(estimate, Limit(min=0.95)).verdict is Verdict.INCONCLUSIVE
+
+
+def test_spare_launches_make_up_for_those_that_are_lost() -> None:
+    machine = Machine(slower={"half": 2.0}, fails={1: crashed(1)})
+    estimate = measured(machine, launches=11).estimates["speed_ratio"]
+    assert (estimate.problem, estimate.clusters, estimate.missing) == (None, 10, 2)
+    assert judge(estimate, Limit(min=0.95)).verdict is Verdict.FAIL
+
+
+def test_too_few_launches_by_design_are_told_as_such() -> None:
+    estimate = measured(launches=4).estimates["speed_ratio.half"]
+    assert estimate.problem == "design: 4 good pairs of launches, a t interval needs 10: add launches"
 
 
 def test_a_machine_that_others_use_decides_nothing_about_times() -> None:

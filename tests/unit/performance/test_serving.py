@@ -234,7 +234,7 @@ def test_a_share_that_no_server_could_keep_to_is_said_before(
         assert found == {}
     else:
         assert list(found) == list(checks)
-        assert re.search(why, *found.values())
+        assert re.search(why, next(iter(found.values())))
 
 
 def test_a_faultless_server_passes_as_soon_as_it_can() -> None:

@@ -273,8 +273,13 @@ def level_interval(unit: str, column: NDArray[np.float64], level: float) -> Inte
     """Return an interval of the mean over clusters of a level: of a proportion inside [0, 1], else a t interval."""
     if unit != "proportion":
         return t_interval(column, level)
-    found = proportion_interval(column, level)
-    return found and replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
+    # The pseudo-clusters stand about 0: of a share near 1 the interval is that of what is left, mirrored.
+    mirrored = column.size > 0 and float(column.mean()) > 0.5
+    found = proportion_interval(1 - column if mirrored else column, level)
+    if found is None:
+        return None
+    low, high = (1 - found.high, 1 - found.low) if mirrored else (found.low, found.high)
+    return replace(found, low=max(0.0, low), high=min(1.0, high))
 
 
 def too_much_missing(values: NDArray[np.float64], cells: Cells, groups: Sequence[int]) -> str | None:

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from llmaudit.gaps import Cells, Scored, gap_estimates, group_means, proportion_interval
+from llmaudit.gaps import Cells, Scored, gap_estimates, group_means, level_interval, proportion_interval
 from llmaudit.types import Estimate
 
 Row = tuple[str, str, float]
@@ -267,6 +267,7 @@ def test_shifting_a_whole_template_changes_nothing(design: list[tuple[float, flo
     assert gaps(rows)["gap.a-b"].value == pytest.approx(gaps(moved)["gap.a-b"].value)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-4, 4).map(lambda value: value / 4), min_size=2, max_size=30))
 def test_the_interval_of_a_proportion_holds_its_value_and_is_never_narrower_than_with_no_event(
     differences: list[float],
@@ -282,3 +283,20 @@ def test_the_interval_of_a_proportion_holds_its_value_and_is_never_narrower_than
 def test_the_interval_of_a_proportion_needs_two_clusters() -> None:
     assert proportion_interval(np.array([0.5]), 0.90) is None
     assert proportion_interval(np.array([]), 0.90) is None
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=30))
+def test_a_share_and_what_is_left_of_it_have_mirrored_intervals(shares: list[float]) -> None:
+    column = np.array(shares)
+    assume(abs(float(column.mean()) - 0.5) > 1e-9)
+    found, left = (level_interval("proportion", each, 0.90) for each in (column, 1 - column))
+    assert found is not None
+    assert left is not None
+    assert (found.low, found.high) == pytest.approx((1 - left.high, 1 - left.low), abs=1e-9)
+
+
+def test_a_share_of_one_is_bounded_as_exactly_as_one_of_none() -> None:
+    found = level_interval("proportion", np.ones(10), 0.90)
+    assert found is not None
+    assert (found.low, found.high) == (pytest.approx(0.05**0.1), 1.0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
@@ -31,9 +32,9 @@ from llmaudit.performance.params import (
 )
 from llmaudit.performance.ratios import ratio_estimates, ratio_metrics
 from llmaudit.performance.readings import ABSOLUTE
-from llmaudit.performance.running import ProcessRunner, Waiting, run_launches
+from llmaudit.performance.running import ProcessRunner, Waiting, Wanted, run_launches
 from llmaudit.performance.scaling import scaling_estimates, scaling_metrics
-from llmaudit.performance.serving import serving_metrics, serving_problems
+from llmaudit.performance.serving import serving_metrics, serving_problems, unreachable_limits
 from llmaudit.performance.under_load import measure_under_load
 from llmaudit.stats import MIN_CLUSTERS
 from llmaudit.types import Request, Sample
@@ -176,7 +177,8 @@ class Performance(Audit["Performance.Params"]):
     def problems(self) -> Mapping[str, str]:
         """Limits on anything but exact numbers cannot be decided by too few launches."""
         if self.params.load is not None:
-            return serving_problems(self.params.load)
+            own = unreachable_limits(self.params.load, self.params.checks)
+            return own | serving_problems(self.params.load)
         launches = self.params.launches
         if launches >= MIN_CLUSTERS:
             return {}
@@ -192,15 +194,16 @@ class Performance(Audit["Performance.Params"]):
             return found, ()
         specs = list(self.plan(context.engine, smoke=context.smoke).specs())
         outcomes: list[Outcome] = []
-        for outcome in self.launched(_patient(specs, outcomes)):
+        for outcome in self.launched(specs, partial(_wanted, outcomes)):
             outcomes.append(outcome)
             context.progress(len(outcomes), len(specs))
         seen = Observations.gathered([spec.arm for spec in specs], outcomes, self.params.quiet)
         return self.measured(seen), ()
 
-    def launched(self, specs: Iterable[LaunchSpec]) -> Iterator[Outcome]:
-        """Make launches, each in a process of its own on a quiet machine."""
-        return run_launches(specs, ProcessRunner(self.params.timeout), Waiting(quiet=self.params.quiet))
+    def launched(self, specs: Sequence[LaunchSpec], wanted: Wanted) -> Iterator[Outcome]:
+        """Make launches that are wanted, each in a process of its own on a quiet machine."""
+        runner, waiting = ProcessRunner(self.params.timeout), Waiting(quiet=self.params.quiet)
+        return run_launches(specs, runner, waiting, wanted=wanted)
 
     def measure(self, samples: Sequence[Sample]) -> Measurement:
         """Speed cannot be told from answers. Raises NotImplementedError."""
@@ -269,17 +272,11 @@ class Performance(Audit["Performance.Params"]):
         )
 
 
-def _patient(specs: Sequence[LaunchSpec], outcomes: Sequence[Outcome]) -> Iterator[LaunchSpec]:
-    """Give launches in their order, but of no arm that cannot be launched; `outcomes` grows while they are taken."""
-    for spec in specs:
-        if not _hopeless([outcome for outcome in outcomes if outcome.arm == spec.arm]):
-            yield spec
-
-
-def _hopeless(outcomes: Sequence[Outcome]) -> bool:
-    last = outcomes[-_PATIENCE:]
+def _wanted(outcomes: Sequence[Outcome], spec: LaunchSpec) -> bool:
+    """Whether the arm of a launch can be launched, going by what came of its launches so far."""
+    last = [outcome for outcome in outcomes if outcome.arm == spec.arm][-_PATIENCE:]
     failed = [outcome for outcome in last if isinstance(outcome, LaunchFailure)]
-    return len(failed) == _PATIENCE or any(outcome.reason in {"refused", "no memory"} for outcome in failed)
+    return len(failed) < _PATIENCE and not any(outcome.reason in {"refused", "no memory"} for outcome in failed)
 
 
 @pytest.hookimpl

@@ -202,7 +202,7 @@ class LaunchResult:
     arm: str
     number: int
     import_seconds: float
-    """From the start of the process to all libraries imported."""
+    """From the start of the process to all libraries imported, beside the others that are made ready with it."""
     load_seconds: float
     """From files to a model that is ready on its device; the files are in the system's cache from the second launch."""
     timed: tuple[Timed, ...]

@@ -38,6 +38,8 @@ _EXACT: Mapping[str, Metric] = {
 }
 _LARGEST = Metric("largest batch that fits into memory as it was free", "texts", "higher", deterministic=True)
 _TAILS = {"ttft": "time to the first token", "itl": "time between two tokens"}
+#: Those that need what the device can do at most.
+_OF_CEILINGS = frozenset({"mbu", "mfu"})
 #: What a machine without such a device, counter or sensor has in place of a number.
 _UNKNOWN = "n/a: this machine does not tell"
 
@@ -107,6 +109,8 @@ def averaged(seen: Observations, arm: str, read: Reading, together_with: int, *,
 def _cell(seen: Observations, arm: str, workload: Workload, name: str, together_with: int) -> Facet:
     if reason := seen.absence(arm) or seen.unfit(arm, workload):
         return absent(reason)
+    if name in _OF_CEILINGS and (reason := seen.lost_first(arm)):
+        return absent(reason)
     return averaged(seen, arm, cell_reading(name, workload), together_with)
 
 
@@ -160,10 +164,12 @@ def _fact(seen: Observations, arm: str, name: str) -> Facet:
     if reason := seen.absence(arm):
         return absent(reason)
     results = seen.of(arm)
-    if name == "largest_batch":
-        return _largest(results)
     if name == "parameter_bytes":
         return _exact(map(parameter_bytes, results))
+    if reason := seen.lost_first(arm):
+        return absent(reason)
+    if name == "largest_batch":
+        return _largest(results)
     slope = next((_slope(result.cache) for result in results if len(result.cache) > 1), None)
     if slope is None or name == "kv_bytes_per_token":
         return absent("n/a: the model keeps no cache that can be weighed") if slope is None else exact(slope, 1)

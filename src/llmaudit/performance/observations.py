@@ -103,6 +103,11 @@ class Observations:
         found = [failure for failure in self.failures if failure.arm == arm]
         return f"no launch of {arm} came back: {found[0].reason}: {found[0].message}" if found else f"{arm} did not run"
 
+    def lost_first(self, arm: str) -> str | None:
+        """Say that what the first launch of an arm alone measures was lost with it; None where it came back."""
+        first = next((failure for failure in self.failures if failure.number == self.order.index(arm)), None)
+        return f"the first launch of {arm}, which was to measure this, gave nothing: {first.reason}" if first else None
+
     def unfit(self, arm: str, workload: Workload) -> str | None:
         """Say that the memory holds no such workload, where no launch of an arm could run it."""
         if not any(workload in result.unfit for result in self.of(arm)) or any(
@@ -115,6 +120,11 @@ class Observations:
         """Say why so many good launches, or pairs of them, decide nothing; None where they do."""
         if count >= MIN_CLUSTERS:
             return None
+        # Launches that were lost are not made up for: those that hang are the slow ones, and a late launch has no
+        # neighbour to be compared with.
+        planned = max(Counter(self.order).values(), default=0)
+        if planned >= MIN_CLUSTERS:
+            return f"{count} of {planned} {what} came back whole, a t interval needs {MIN_CLUSTERS}: raise launches"
         return f"design: {count} good {what}, a t interval needs {MIN_CLUSTERS}: add launches"
 
     @property

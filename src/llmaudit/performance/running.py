@@ -9,18 +9,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
+
+import psutil
 
 from llmaudit.engines.drivers import find_driver
 from llmaudit.engines.host import Watch
 from llmaudit.engines.launches import READY, LaunchFailure, LaunchResult, LaunchSpec, Outcome, parse_outcome
 from llmaudit.environment import mask_secrets
 
-__all__ = ["Looking", "ProcessRunner", "Runner", "Waiting", "busy_share", "run_launches"]
+__all__ = ["Looking", "ProcessRunner", "Runner", "Waiting", "Wanted", "busy_share", "run_launches"]
 
 #: What is run in a fresh interpreter.
 _MODULE = "llmaudit.engines.hf.launch"
@@ -33,6 +35,8 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _ABREAST = min(4, os.cpu_count() or 1)
 #: Seconds between two looks at whether they are ready; nothing is timed meanwhile.
 _GLANCE = 0.02
+#: Seconds that a killed process is waited for: one that the driver of a GPU holds may never end.
+_DYING = 10.0
 #: Length of what is quoted from the last line of an error.
 _QUOTED = 300
 
@@ -50,6 +54,8 @@ class Runner(Protocol):
         """End the launches that were prepared and never run."""
 
 
+#: Whether a launch is still of use; asked again in its turn, as what ran before it may tell.
+Wanted = Callable[[LaunchSpec], bool]
 #: Says what share of a device others use at the moment, in [0, 1]; None where nothing tells. Takes its name.
 Looking = Callable[[str], float | None]
 
@@ -67,18 +73,23 @@ class Waiting:
 
 
 def run_launches(
-    specs: Iterable[LaunchSpec], run: Runner, waiting: Waiting | None = None, look: Looking | None = None
+    specs: Iterable[LaunchSpec],
+    run: Runner,
+    waiting: Waiting | None = None,
+    look: Looking | None = None,
+    wanted: Wanted | None = None,
 ) -> Iterator[Outcome]:
     """Run launches in their order, each on a quiet device if one can be had; yields each as it ends.
 
     A result tells what share of the device others used just before (`busy_before`; the larger of what is seen from here
     and from inside the launch) and how long was waited, where it was. Once the waiting was in vain, the next launches
-    wait a single look: a machine that is never quiet must not cost its bound ten times.
+    wait a single look: a machine that is never quiet must not cost its bound ten times. A launch that is not `wanted`
+    any more is left out.
     """
     patience, looking = waiting or Waiting(), look or busy_share
     hopeful = True
     try:
-        for spec in _prepared(specs, run):
+        for spec in _prepared(specs, run, wanted or _every):
             bound = patience if hopeful else replace(patience, seconds=0.0)
             busy, waited = _wait(spec.options.device, bound, looking)
             hopeful = busy is None or busy <= patience.quiet
@@ -92,11 +103,17 @@ def run_launches(
         run.discard()
 
 
-def _prepared(specs: Iterable[LaunchSpec], run: Runner) -> Iterator[LaunchSpec]:
-    left = iter(specs)
+def _every(spec: LaunchSpec) -> bool:  # noqa: ARG001 - one of several of this shape
+    return True
+
+
+def _prepared(specs: Iterable[LaunchSpec], run: Runner, wanted: Wanted) -> Iterator[LaunchSpec]:
+    left = filter(wanted, specs)
     while group := list(islice(left, _ABREAST)):
         run.prepare(group)
-        yield from group
+        # Asked once more: of two launches made ready side by side the first may show that the second is of no use.
+        yield from filter(wanted, group)
+        run.discard()
 
 
 def _wait(device: str, waiting: Waiting, look: Looking) -> tuple[float | None, float]:
@@ -151,7 +168,7 @@ class _Process:
                 self.process.stdin.flush()
 
     def end(self) -> None:
-        """Kill it, with all that it started."""
+        """Kill it, with all that it started, and leave nothing of it behind."""
         _kill(self.process)
         if self.process.stdin is not None:
             with suppress(OSError):
@@ -167,25 +184,39 @@ class ProcessRunner:
     """Seconds that one launch may take."""
     command: tuple[str, ...] = (sys.executable, "-P", "-m", _MODULE)
     """What is run, before the files of the spec and of the outcome; files of the folder at hand are not imported."""
-    _ready: dict[tuple[str, int], _Process] = field(default_factory=dict)
-    """Arm and number of a launch -> its process."""
+    _ready: dict[tuple[str, int], _Process | LaunchFailure] = field(default_factory=dict)
+    """Arm and number of a launch -> its process, or why there is none."""
 
     def prepare(self, specs: Sequence[LaunchSpec]) -> None:
-        """Start interpreters that import what they need, and wait until all have."""
+        """Start interpreters that import what they need, and wait until all have.
+
+        One that has not after `timeout` is ended: it would go on importing while others are timed.
+        """
         for spec in specs:
             self._ready[spec.arm, spec.number] = self._start(spec)
         deadline = time.monotonic() + self.timeout
-        while time.monotonic() < deadline and not all(each.settled for each in self._ready.values()):
+        while (late := self._unsettled()) and time.monotonic() < deadline:
             time.sleep(_GLANCE)
+        for (arm, number), process in late.items():
+            process.end()
+            why = f"was not ready after {self.timeout:g} s and was killed"
+            self._ready[arm, number] = LaunchFailure(arm, number, "hung", why, self.timeout)
+
+    def _unsettled(self) -> dict[tuple[str, int], _Process]:
+        return {key: each for key, each in self._ready.items() if isinstance(each, _Process) and not each.settled}
 
     def discard(self) -> None:
         """End what was prepared and never run."""
         while self._ready:
-            self._ready.popitem()[1].end()
+            _, each = self._ready.popitem()
+            if isinstance(each, _Process):
+                each.end()
 
     def __call__(self, spec: LaunchSpec) -> Outcome:
         """Run one launch: a result, or why there is none."""
         started = self._ready.pop((spec.arm, spec.number), None) or self._start(spec)
+        if isinstance(started, LaunchFailure):
+            return started
         try:
             began = time.monotonic()
             started.go()
@@ -202,13 +233,23 @@ class ProcessRunner:
             # Also where the user has lost patience: nothing may go on timing behind the next launch.
             started.end()
 
-    def _start(self, spec: LaunchSpec) -> _Process:
-        folder = tempfile.TemporaryDirectory(prefix="llmaudit-launch-")
-        place = Path(folder.name)
+    def _start(self, spec: LaunchSpec) -> _Process | LaunchFailure:
+        try:
+            with ExitStack() as undone:
+                # What a process on Windows may hold a moment longer than it lives is left to the system.
+                folder = tempfile.TemporaryDirectory(prefix="llmaudit-launch-", ignore_cleanup_errors=True)
+                undone.callback(folder.cleanup)
+                process = self._spawn(spec, Path(folder.name))
+                undone.pop_all()
+        except OSError as error:  # no place on the disk, or no room for a further process
+            return LaunchFailure(spec.arm, spec.number, "crashed", f"could not be started ({error.strerror})")
+        return _Process(process, folder)
+
+    def _spawn(self, spec: LaunchSpec, place: Path) -> subprocess.Popen[bytes]:
         asked = place / "spec.json"
         asked.write_text(spec.to_json(), encoding="utf-8")
         with _said(place).open("wb") as stream:
-            process = subprocess.Popen(  # noqa: S603 - our own module, and files of our own making
+            return subprocess.Popen(  # noqa: S603 - our own module, and files of our own making
                 [*self.command, str(asked), str(_outcome(place))],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -217,7 +258,6 @@ class ProcessRunner:
                 # A group of its own, so that what it starts is killed with it.
                 start_new_session=True,
             )
-        return _Process(process, folder)
 
 
 def _outcome(folder: Path) -> Path:
@@ -229,14 +269,17 @@ def _said(folder: Path) -> Path:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    try:
-        if hasattr(os, "killpg"):
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError, PermissionError):  # it has ended by itself, with all that it started
             os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    except (ProcessLookupError, PermissionError):
-        pass  # it has ended by itself, with all that it started
-    process.wait()
+    else:  # Windows, which has no groups to kill, and forgets whose child a process is as soon as the parent ends
+        with suppress(psutil.Error):
+            for each in psutil.Process(process.pid).children(recursive=True):
+                with suppress(psutil.Error):
+                    each.kill()
+        process.kill()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_DYING)
 
 
 def _environment(spec: LaunchSpec) -> dict[str, str]:

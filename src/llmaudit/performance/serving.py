@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from llmaudit.audit import Metric
+from llmaudit.audit import CheckParams, Metric
 from llmaudit.gaps import LEVEL, MAX_MISSING, level_interval
 from llmaudit.performance.exchanges import Exchange
 from llmaudit.performance.load import LoadParams, Targets
@@ -28,6 +28,7 @@ __all__ = [
     "percentile",
     "serving_metrics",
     "serving_problems",
+    "unreachable_limits",
 ]
 
 Repetition = Sequence[Exchange]
@@ -83,6 +84,27 @@ def serving_problems(load: LoadParams) -> dict[str, str]:
         for name, needs in short.items()
         for latency in LATENCIES
     }
+
+
+def unreachable_limits(load: LoadParams, checks: Mapping[str, CheckParams]) -> dict[str, str]:
+    """Metric -> why not even a faultless server could pass: said before anything is sent.
+
+    C repetitions without any event bound the share of such at 1 - 0.05^(1/C) (Clopper and Pearson 1934; `gaps`).
+    """
+    found: dict[str, str] = {}
+    for name, check in checks.items():
+        # How far the limit lies from a faultless 0, or 1.
+        room = {"failure_rate": check.max, "goodput_share": None if check.min is None else 1 - check.min}.get(name)
+        best = level_interval("proportion", np.zeros(load.repetitions), LEVEL)
+        if room is None or best is None or best.high < room:
+            continue
+        needed = math.floor(math.log((1 - LEVEL) / 2) / math.log(1 - room)) + 1 if 0 < room < 1 else None
+        way = "no number of them can" if needed is None else f"{needed} are needed"
+        found[name] = (
+            f"design: {load.repetitions} repetitions bound {name} to {best.high:.2g} from faultless at best, its limit"
+            f" is {room:.2g} from it: {way}"
+        )
+    return found
 
 
 def estimates(exchanges: Sequence[Exchange], load: LoadParams) -> dict[str, Estimate]:

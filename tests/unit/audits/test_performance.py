@@ -198,9 +198,33 @@ def test_a_launch_that_crashes_costs_itself_only() -> None:
 def test_fewer_than_ten_good_pairs_decide_nothing() -> None:
     machine = Machine(slower={"half": 2.0}, fails={1: crashed(1)})
     estimate = measured(machine).estimates["speed_ratio"]
-    assert estimate.problem is not None
-    assert "9 good pairs of launches" in estimate.problem
+    assert estimate.problem == (
+        "half: 9 of 10 pairs of launches came back whole, a t interval needs 10: raise launches"
+    )
     assert judge(estimate, Limit(min=0.95)).verdict is Verdict.INCONCLUSIVE
+
+
+def test_what_only_the_first_launch_measures_is_lost_with_it_and_says_so() -> None:
+    first = [spec.arm for spec in performance(launches=11).plan(Launching()).specs()].index("half")
+    found = measured(Machine(fails={first: crashed(first)}), launches=11, largest_batch=64).estimates
+    cell = "half.b1-p64-n16"
+    for name in ("kv_error.half", "kv_bytes_per_token.half", "largest_batch.half", f"mbu.{cell}", f"mfu.{cell}"):
+        assert math.isnan(found[name].value)
+        assert found[name].problem == "the first launch of half, which was to measure this, gave nothing: crashed"
+    for name in ("kv_error.model", "parameter_bytes.half", f"tpot.{cell}", "mbu.model.b1-p64-n16"):
+        assert found[name].problem is None
+
+
+def test_spare_launches_make_up_for_those_that_are_lost() -> None:
+    machine = Machine(slower={"half": 2.0}, fails={1: crashed(1)})
+    estimate = measured(machine, launches=11).estimates["speed_ratio"]
+    assert (estimate.problem, estimate.clusters, estimate.missing) == (None, 10, 2)
+    assert judge(estimate, Limit(min=0.95)).verdict is Verdict.FAIL
+
+
+def test_too_few_launches_by_design_are_told_as_such() -> None:
+    estimate = measured(launches=4).estimates["speed_ratio.half"]
+    assert estimate.problem == "design: 4 good pairs of launches, a t interval needs 10: add launches"
 
 
 def test_a_machine_that_others_use_decides_nothing_about_times() -> None:

@@ -95,7 +95,8 @@ def performance(machine: Machine | None = None, **changes: Any) -> Performance:
         **changes,
     }
     audit = Performance(Performance.Params.model_validate(params), scorers={}, seed=1)
-    audit.launched = lambda specs: map(machine or Machine(), specs)  # type: ignore[method-assign]
+    made = machine or Machine()
+    audit.launched = lambda specs, wanted: map(made, filter(wanted, specs))  # type: ignore[method-assign]
     return audit
 
 

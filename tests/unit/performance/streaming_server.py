@@ -42,6 +42,8 @@ class StreamingServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Else the system keeps small pieces back until the client has confirmed those before: 40 ms each.
+            disable_nagle_algorithm = True
 
             def do_POST(self) -> None:
                 payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -64,6 +66,21 @@ def test_launches_are_prepared_before_their_turn_and_discarded_where_nobody_wait
     recording = Recording()
     run(recording, looks(0.0), Waiting())
     assert recording.prepared == recording.asked == SPECS
+
+
+def test_what_is_not_wanted_any_more_is_neither_prepared_nor_run() -> None:
+    recording = Recording([None, CRASH])
+    specs = [spec("half" if number % 2 else "model", number) for number in range(running._ABREAST + 3)]
+
+    def wanted(asked: LaunchSpec) -> bool:
+        return asked.arm == "model" or len(recording.asked) < 2
+
+    outcomes = list(run_launches(specs, recording, Waiting(), looks(0.0), wanted))
+    # The others that were made ready beside it are ended without having run, and no further one is made ready.
+    assert [each.number for each in outcomes if each.arm == "half"] == [1]
+    assert [each.number for each in recording.asked] == [0, 1, *range(2, len(specs), 2)]
+    assert all(each.arm == "model" for each in recording.prepared[running._ABREAST :])
+    assert recording.discarded >= 2
 
 
 def test_a_quiet_machine_is_not_waited_for() -> None:
@@ -246,6 +263,87 @@ def test_a_launch_that_crashes_while_it_is_prepared_is_told_in_its_turn(tmp_path
     assert time.monotonic() - started < 15
     assert failed(runner, SPECS[0]).message == "ended with status 1: no module named torch"
     assert failed(runner, SPECS[1]).reason == "crashed"
+
+
+def test_a_launch_that_never_gets_ready_is_killed_before_any_other_is_timed(tmp_path: Path) -> None:
+    runner = script(
+        tmp_path,
+        f"Path({str(tmp_path)!r}, f'pid {{os.getpid()}}').touch()\n"
+        "'\"number\": 1' in Path(sys.argv[1]).read_text() and time.sleep(600)\n"
+        f"{WAITING}sys.exit(word.decode())",
+        timeout=3,
+    )
+    runner.prepare(SPECS[:2])
+    living = [pid for file in tmp_path.glob("pid *") if _lives(pid := int(file.name.split()[1]))]
+    assert len(living) == 1
+    started = time.monotonic()
+    failure = failed(runner, SPECS[1])
+    assert (failure.reason, failure.message) == ("hung", "was not ready after 3 s and was killed")
+    assert time.monotonic() - started < 1  # its time is not given to it twice
+    assert failed(runner, SPECS[0]).message == "ended with status 1: go"
+
+
+def test_what_was_prepared_ends_with_whoever_prepared_it(tmp_path: Path) -> None:
+    stand_in = tmp_path / "stand_in.py"
+    # As the launched module does: it ends where there is no word, but an end of its input.
+    stand_in.write_text(
+        f"import os, sys\nfrom pathlib import Path\nPath({str(tmp_path)!r}, 'pid').write_text(str(os.getpid()))\n"
+        f"{WAITING.replace('began = time.time()', '')}assert word",
+        encoding="utf-8",
+    )
+    parent = (
+        "import os, sys\n"
+        "from llmaudit.performance.running import ProcessRunner\n"
+        "from tests.unit.performance.recorded import spec\n"
+        f"ProcessRunner(30, (sys.executable, '-S', {str(stand_in)!r})).prepare([spec()])\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    root = str(Path(__file__).parents[3])
+    path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
+    subprocess.run(
+        [sys.executable, "-c", parent],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": path, "TMPDIR": str(tmp_path)},
+        timeout=60,
+        check=False,
+    )
+    child = int((tmp_path / "pid").read_text(encoding="utf-8"))
+    deadline = time.monotonic() + 10
+    while _lives(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _lives(child)
+
+
+def test_a_launch_that_cannot_be_started_is_counted_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    runner = ProcessRunner(5, (str(tmp_path / "no such program"),))
+    runner.prepare(SPECS[:1])
+    failure = failed(runner, SPECS[0])
+    assert (failure.reason, failure.message) == ("crashed", "could not be started (No such file or directory)")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_there_are_no_groups_of_processes_children_are_killed_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "killpg")
+    runner = script(
+        tmp_path,
+        "import subprocess\n"
+        "child = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(600)'])\n"
+        f"Path({str(tmp_path)!r}, 'child').write_text(str(child.pid))\n"
+        f"{WAITING}",
+    )
+    runner.prepare(SPECS[:1])
+    child = int((tmp_path / "child").read_text(encoding="utf-8"))
+    assert _lives(child)
+    runner.discard()
+    deadline = time.monotonic() + 10
+    while _lives(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _lives(child)
 
 
 def test_what_was_prepared_and_never_run_is_ended(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -12,10 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmaudit.audit import CheckParams
+from llmaudit.gaps import LEVEL, level_interval
 from llmaudit.performance.exchanges import Exchange
 from llmaudit.performance.load import LoadParams, arrivals
-from llmaudit.performance.serving import estimates, percentile, serving_metrics, serving_problems
+from llmaudit.performance.serving import estimates, percentile, serving_metrics, serving_problems, unreachable_limits
 from llmaudit.performance.serving_exhibits import remarks, repetitions_table, shares_figure
+from llmaudit.stats import Limit, judge
+from llmaudit.types import Estimate, Verdict
 
 TARGETS = {"ttft": 0.5, "tpot": 0.02}
 
@@ -206,3 +211,34 @@ def test_what_is_shown_of_a_load() -> None:
         shares = [value for _, value, _, _ in panel.curves[0].points]
         assert shares == sorted(value for value in shares if value is not None)
         assert shares[-1] == pytest.approx(118 / 120), "two failed"
+
+
+@pytest.mark.parametrize(
+    ("repetitions", "checks", "why"),
+    [
+        (10, {"failure_rate": {"max": 0.05}}, "bound failure_rate to 0.26 .* its limit is 0.05 from it: 59 are needed"),
+        (10, {"goodput_share": {"min": 0.95}}, "bound goodput_share to 0.26 .* 59 are needed"),
+        (58, {"failure_rate": {"max": 0.05}}, "59 are needed"),
+        (10, {"failure_rate": {"max": 0.0}}, "no number of them can"),
+        (59, {"failure_rate": {"max": 0.05}, "goodput_share": {"min": 0.95}}, None),
+        (10, {"failure_rate": {"max": 0.3}, "goodput_share": {"min": 0.7}, "ttft": {"max": 0.01}}, None),
+    ],
+)
+def test_a_share_that_no_server_could_keep_to_is_said_before(
+    repetitions: int, checks: dict[str, Any], why: str | None
+) -> None:
+    load = LoadParams.model_validate({"closed": {"users": 1}, "repetitions": repetitions, "goodput": {"ttft": 1}})
+    params = {name: CheckParams.model_validate({**check, "why": "so"}) for name, check in checks.items()}
+    found = unreachable_limits(load, params)
+    if why is None:
+        assert found == {}
+    else:
+        assert list(found) == list(checks)
+        assert re.search(why, next(iter(found.values())))
+
+
+def test_a_faultless_server_passes_as_soon_as_it_can() -> None:
+    for repetitions, verdict in ((58, Verdict.INCONCLUSIVE), (59, Verdict.PASS)):
+        found = level_interval("proportion", np.zeros(repetitions), LEVEL)
+        estimate = Estimate("failure_rate", 0.0, found, "proportion", "lower", n=repetitions, clusters=repetitions)
+        assert judge(estimate, Limit(max=0.05)).verdict is verdict

@@ -8,9 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 pytest_plugins = ["pytester"]
+
+# A machine that does something else makes no property wrong.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 # A suite is collected wherever it lies; this one is an example, and has no model here.
 collect_ignore_glob = ["plugin_example/*.audit.yaml"]

@@ -204,3 +204,5 @@ def _end_with_parent() -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1:])
+    # The outcome is on the disk; to take torch down in order would cost another second.
+    os._exit(0)

@@ -32,11 +32,15 @@ def test_one_limit_on_one_estimate_is_the_power_of_the_t_test(clusters: int, sd:
 
 @settings(max_examples=30, deadline=None)
 @given(RULES, st.floats(0, 1), st.integers(10, 60))
-def test_more_clusters_and_less_spread_never_hurt(rule: PassRule, sd: float, clusters: int) -> None:
+def test_more_clusters_and_less_spread_never_hurt_a_design_with_a_chance(
+    rule: PassRule, sd: float, clusters: int
+) -> None:
     here = pass_power(rule, 0.0, sd, clusters)
     assert 0 <= here <= 1
-    assert pass_power(rule, 0.0, sd, 2 * clusters) >= here - 1e-6
-    assert pass_power(rule, 0.0, sd / 2, clusters) >= here - 1e-6
+    # Of a design that is more likely to fail than to pass, spread is luck: it makes the rare pass a little less rare.
+    hoped = here - 1e-6 if here >= 0.5 else 0.0
+    assert pass_power(rule, 0.0, sd, 2 * clusters) >= hoped
+    assert pass_power(rule, 0.0, sd / 2, clusters) >= hoped
 
 
 @settings(max_examples=30, deadline=None)

@@ -19,8 +19,8 @@ from llmaudit.errors import EngineError
 
 __all__ = ["Reader", "StoredBaseline", "compare_pieces", "divergence", "piece_rows", "read_span"]
 
-#: Logits that exist at a time, 80 MB in float32; but no fewer positions than a matrix product needs to be fast.
-_LOGITS = 20_000_000
+#: Logits that exist at a time, 48 MB in float32; but no fewer positions than a matrix product needs to be fast.
+_LOGITS = 12_000_000
 _LEAST_ROWS, _MOST_ROWS = 64, 1024
 #: Rows that are compared at a time. A few rows of 49,000 numbers stay in a processor's second-level cache; on an
 #: accelerator more of them keep it busy.
